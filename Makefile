@@ -1,0 +1,17 @@
+.PHONY: run test lint
+
+# Builds, starts the embedded estate with the real handler, runs the main job and prints what to try.
+run:
+	cargo build --locked
+	./target/debug/poolkeeper local
+
+# Everything that must hold, with only Rust, Node and Python on the machine.
+test:
+	cargo test --locked
+	cargo check --locked --no-default-features
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

@@ -1,0 +1,282 @@
+//! Settings: the environment, read once, all problems reported at once.
+//!
+//! Single values are environment variables because that is what app settings of a Functions app
+//! become; the estate and its policies are one file, [`crate::estate`].
+
+use std::fmt;
+use std::path::PathBuf;
+
+use azure_core::http::Transport;
+
+/// Every setting that Poolkeeper reads, in the order of the README. A test holds
+/// `local.settings.example.json` and the README to this list.
+pub const NAMES: &[&str] = &[
+    "POOLKEEPER_ESTATE",
+    "POOLKEEPER_BLOB_ENDPOINT",
+    "POOLKEEPER_QUEUE_ENDPOINT",
+    "POOLKEEPER_STORE_CONTAINER",
+    "POOLKEEPER_ANCHOR_CONTAINER",
+    "POOLKEEPER_QUEUE",
+    "POOLKEEPER_HEARTBEAT_URL",
+    "POOLKEEPER_LOG",
+];
+
+/// Text that prints as dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one call that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("•••")
+    }
+}
+
+/// How lines are logged to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for Azure.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Who Poolkeeper is towards Azure.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// The platform's managed identity (`IDENTITY_ENDPOINT` is set); `AZURE_CLIENT_ID` picks a
+    /// user-assigned one.
+    Managed { client_id: Option<String> },
+    /// `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`.
+    ClientSecret {
+        tenant: String,
+        client_id: String,
+        secret: Secret,
+    },
+    /// The signed-in `az` or `azd` of a developer.
+    DeveloperTools,
+}
+
+/// Where Poolkeeper keeps what it knows.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Blob service URL, with a SAS or without. `POOLKEEPER_BLOB_ENDPOINT`, required.
+    pub blob_endpoint: Secret,
+    /// Queue service URL, with a SAS or without. `POOLKEEPER_QUEUE_ENDPOINT`, required.
+    pub queue_endpoint: Secret,
+    /// Container of documents and journals. `POOLKEEPER_STORE_CONTAINER`, default `poolkeeper`.
+    pub container: String,
+    /// Container of anchors, immutable in the cloud. `POOLKEEPER_ANCHOR_CONTAINER`, default
+    /// `poolkeeper-anchors`.
+    pub anchor_container: String,
+    /// Work queue. `POOLKEEPER_QUEUE`, default `poolkeeper-work`.
+    pub queue: String,
+    pub identity: Identity,
+    /// HTTP transport of the SDK; `None` is its own. The suite passes one that trusts a test CA.
+    pub transport: Option<Transport>,
+}
+
+/// All settings of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Port the host chose. `FUNCTIONS_CUSTOMHANDLER_PORT`; absent outside the host.
+    pub port: Option<u16>,
+    /// The estate file. `POOLKEEPER_ESTATE`, default `infra/estate.toml`, relative to
+    /// `FUNCTIONS_APP_ROOT_PATH` or the working folder.
+    pub estate: PathBuf,
+    pub store: StoreSettings,
+    /// Called after each timer tick, so that silence is noticed by something else.
+    /// `POOLKEEPER_HEARTBEAT_URL`, default none.
+    pub heartbeat: Option<Secret>,
+    pub log: LogFormat,
+}
+
+/// What is wrong with the settings, all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("settings:\n{}", .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+impl Config {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, Problems> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads settings through `lookup`, so a test passes a map.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let text = |name: &str| lookup(name).filter(|v| !v.trim().is_empty());
+        let mut required_url = |name: &str| -> Secret {
+            match text(name) {
+                None => problems.push(format!("{name} is missing")),
+                Some(value) => match url::Url::parse(&value) {
+                    Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                        return Secret::new(value);
+                    }
+                    _ => problems.push(format!("{name} is not an http or https URL")),
+                },
+            }
+            Secret::new("")
+        };
+        let blob_endpoint = required_url("POOLKEEPER_BLOB_ENDPOINT");
+        let queue_endpoint = required_url("POOLKEEPER_QUEUE_ENDPOINT");
+        let mut storage_name = |name: &str, default: &str| {
+            let value = text(name).unwrap_or_else(|| default.to_owned());
+            if !valid_storage_name(&value) {
+                problems.push(format!(
+                    "{name} is `{value}`: 3 to 63 lower-case letters, digits and single hyphens are allowed"
+                ));
+            }
+            value
+        };
+        let container = storage_name("POOLKEEPER_STORE_CONTAINER", "poolkeeper");
+        let anchor_container = storage_name("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors");
+        let queue = storage_name("POOLKEEPER_QUEUE", "poolkeeper-work");
+        if container == anchor_container {
+            problems.push("POOLKEEPER_ANCHOR_CONTAINER must differ from POOLKEEPER_STORE_CONTAINER: an anchor beside what it proves proves nothing".into());
+        }
+        let heartbeat = text("POOLKEEPER_HEARTBEAT_URL").map(|value| {
+            if !url::Url::parse(&value).is_ok_and(|u| matches!(u.scheme(), "http" | "https")) {
+                problems.push("POOLKEEPER_HEARTBEAT_URL is not an http or https URL".into());
+            }
+            Secret::new(value)
+        });
+        let log = match text("POOLKEEPER_LOG").as_deref() {
+            None | Some("json") => LogFormat::Json,
+            Some("text") => LogFormat::Text,
+            Some(other) => {
+                problems.push(format!("POOLKEEPER_LOG is `{other}`: json or text"));
+                LogFormat::Json
+            }
+        };
+        let port = text("FUNCTIONS_CUSTOMHANDLER_PORT").and_then(|value| {
+            value
+                .parse()
+                .map_err(|_| {
+                    problems.push(format!(
+                        "FUNCTIONS_CUSTOMHANDLER_PORT is `{value}`: not a port"
+                    ))
+                })
+                .ok()
+        });
+        let root = text("FUNCTIONS_APP_ROOT_PATH")
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        let estate =
+            root.join(text("POOLKEEPER_ESTATE").unwrap_or_else(|| "infra/estate.toml".into()));
+        let identity = match (
+            text("IDENTITY_ENDPOINT"),
+            text("AZURE_TENANT_ID"),
+            text("AZURE_CLIENT_ID"),
+            text("AZURE_CLIENT_SECRET"),
+        ) {
+            (Some(_), _, client_id, _) => Identity::Managed { client_id },
+            (None, Some(tenant), Some(client_id), Some(secret)) => Identity::ClientSecret {
+                tenant,
+                client_id,
+                secret: Secret::new(secret),
+            },
+            _ => Identity::DeveloperTools,
+        };
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        Ok(Self {
+            port,
+            estate,
+            store: StoreSettings {
+                blob_endpoint,
+                queue_endpoint,
+                container,
+                anchor_container,
+                queue,
+                identity,
+                transport: None,
+            },
+            heartbeat,
+            log,
+        })
+    }
+}
+
+/// The rule that containers and queues share.
+fn valid_storage_name(name: &str) -> bool {
+    (3..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, Problems> {
+        Config::read(|name| {
+            pairs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let Err(Problems(problems)) = read(&[
+            ("POOLKEEPER_QUEUE_ENDPOINT", "not a url"),
+            ("POOLKEEPER_STORE_CONTAINER", "Bad_Name"),
+            ("POOLKEEPER_LOG", "xml"),
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", "99999"),
+        ]) else {
+            panic!("these settings cannot be right");
+        };
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn secrets_print_as_dots() {
+        let config = read(&[
+            (
+                "POOLKEEPER_BLOB_ENDPOINT",
+                "https://a.blob.core.windows.net?sig=hidden",
+            ),
+            (
+                "POOLKEEPER_QUEUE_ENDPOINT",
+                "https://a.queue.core.windows.net?sig=hidden",
+            ),
+            ("POOLKEEPER_HEARTBEAT_URL", "https://beat.example/hidden"),
+        ])
+        .expect("valid settings");
+        assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn an_anchor_lives_apart_from_what_it_proves() {
+        let result = read(&[
+            (
+                "POOLKEEPER_BLOB_ENDPOINT",
+                "https://a.blob.core.windows.net",
+            ),
+            (
+                "POOLKEEPER_QUEUE_ENDPOINT",
+                "https://a.queue.core.windows.net",
+            ),
+            ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper"),
+        ]);
+        assert!(result.is_err());
+    }
+}

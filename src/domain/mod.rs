@@ -1,0 +1,9 @@
+//! The vocabulary that all rooms share. No input, no output, and nothing of ours is imported.
+
+mod alert;
+mod cadence;
+mod finding;
+
+pub use alert::{Alert, Condition, Invalid, Severity};
+pub use cadence::Cadence;
+pub use finding::Finding;

@@ -1,0 +1,315 @@
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Chain, Event};
+use crate::domain::{Cadence, Finding};
+use crate::store::Fenced;
+
+/// Names a run: the same work always has the same name, so work that arrives twice meets itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+/// The text is no run id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a run id: 1 to 80 lower-case letters, digits and hyphens are")]
+pub struct NotARunId;
+
+impl FromStr for RunId {
+    type Err = NotARunId;
+
+    fn from_str(text: &str) -> Result<Self, NotARunId> {
+        let fits = (1..=80).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotARunId)
+        }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = NotARunId;
+
+    fn try_from(text: String) -> Result<Self, NotARunId> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl RunId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn document(&self) -> String {
+        format!("runs/{self}.json")
+    }
+
+    #[must_use]
+    pub fn log(&self) -> String {
+        format!("journal/{self}.log")
+    }
+
+    #[must_use]
+    pub fn inbox(&self) -> String {
+        format!("inbox/{self}.json")
+    }
+}
+
+/// Why a maintenance run was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// On time.
+    Schedule,
+    /// Late, because nobody was there when it was due.
+    CatchUp,
+    /// Somebody asked for it.
+    Request,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Work {
+    Alert {
+        alert_id: String,
+        rule: Option<String>,
+        severity: Option<String>,
+        condition: String,
+    },
+    Maintenance {
+        cadence: Cadence,
+        cause: Cause,
+        /// When it was due; `None` for a run on request.
+        due: Option<DateTime<Utc>>,
+        /// Task names; empty means all tasks of the cadence.
+        tasks: Vec<String>,
+        dry_run: bool,
+    },
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Accepted,
+    Running,
+    Succeeded,
+    SucceededWithFindings,
+    Failed,
+    /// Its due time passed and it was not run.
+    Missed,
+}
+
+impl RunState {
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Accepted | Self::Running)
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::SucceededWithFindings => "succeeded with findings",
+            Self::Failed => "failed",
+            Self::Missed => "missed",
+        })
+    }
+}
+
+/// What one task came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    pub task: String,
+    pub state: RunState,
+    pub started: DateTime<Utc>,
+    pub finished: DateTime<Utc>,
+    /// One sentence: what was done, with counts.
+    pub summary: String,
+    pub findings: Vec<Finding>,
+}
+
+/// One run, as `/api/runs/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub state: RunState,
+    pub work: Work,
+    pub accepted: DateTime<Utc>,
+    pub started: Option<DateTime<Utc>>,
+    pub finished: Option<DateTime<Utc>>,
+    /// How many processes have held the run; more than one after a crash.
+    pub fence: u64,
+    pub tasks: Vec<TaskReport>,
+    pub findings: Vec<Finding>,
+}
+
+impl Fenced for Run {
+    fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn set_fence(&mut self, fence: u64) {
+        self.fence = fence;
+    }
+}
+
+impl Run {
+    #[must_use]
+    pub fn accepted(id: RunId, work: Work, at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            state: RunState::Accepted,
+            work,
+            accepted: at,
+            started: None,
+            finished: None,
+            fence: 0,
+            tasks: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Brings the document to what the chain says, whatever it said before.
+    pub fn project(&mut self, chain: &Chain) {
+        self.tasks.clear();
+        self.findings.clear();
+        for (_, record) in &chain.records {
+            self.apply(&record.event, record.at);
+        }
+    }
+
+    /// One step of [`Run::project`].
+    pub fn apply(&mut self, event: &Event, at: DateTime<Utc>) {
+        match event {
+            Event::Accepted { .. } => self.accepted = at,
+            Event::Started => {
+                self.state = RunState::Running;
+                self.started.get_or_insert(at);
+            }
+            Event::TaskFinished { report } => self.tasks.push(report.clone()),
+            Event::Finished { state } => {
+                self.state = *state;
+                self.finished = Some(at);
+            }
+            Event::Missed { .. } => {
+                self.state = RunState::Missed;
+                self.finished = Some(at);
+            }
+            Event::Found { finding } => self.findings.push(finding.clone()),
+            Event::TaskStarted { .. } | Event::Note { .. } => {}
+        }
+    }
+
+    /// What the run came to, given its tasks: failed visibly if any of them did.
+    #[must_use]
+    pub fn outcome(&self) -> RunState {
+        let states = || self.tasks.iter().map(|t| t.state);
+        if states().any(|s| s == RunState::Failed) {
+            RunState::Failed
+        } else if !self.findings.is_empty()
+            || states().any(|s| s == RunState::SucceededWithFindings)
+        {
+            RunState::SucceededWithFindings
+        } else {
+            RunState::Succeeded
+        }
+    }
+
+    #[must_use]
+    pub fn has_finished(&self, task: &str) -> bool {
+        self.tasks.iter().any(|t| t.task == task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_can_name_nothing_outside_its_folder() {
+        for (text, fits) in [
+            ("alert-0a1b", true),
+            ("daily-2026-03-02-0200", true),
+            ("", false),
+            ("../secrets", false),
+            ("a/b", false),
+            ("A", false),
+            ("a b", false),
+            (&"a".repeat(81), false),
+        ] {
+            assert_eq!(text.parse::<RunId>().is_ok(), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_failed_task_fails_the_run_and_stops_no_other() {
+        let at = DateTime::UNIX_EPOCH;
+        let work = Work::Maintenance {
+            cadence: Cadence::Daily,
+            cause: Cause::Request,
+            due: None,
+            tasks: vec![],
+            dry_run: false,
+        };
+        let report = |state| Event::TaskFinished {
+            report: TaskReport {
+                task: "t".into(),
+                state,
+                started: at,
+                finished: at,
+                summary: String::new(),
+                findings: vec![],
+            },
+        };
+        let cases = [
+            (
+                "nothing to say",
+                vec![RunState::Succeeded],
+                RunState::Succeeded,
+            ),
+            (
+                "one finding",
+                vec![RunState::Succeeded, RunState::SucceededWithFindings],
+                RunState::SucceededWithFindings,
+            ),
+            (
+                "one failure",
+                vec![RunState::Failed, RunState::SucceededWithFindings],
+                RunState::Failed,
+            ),
+        ];
+        for (name, states, expected) in cases {
+            let mut run = Run::accepted("r".parse().expect("an id"), work.clone(), at);
+            for state in states {
+                run.apply(&report(state), at);
+            }
+            assert_eq!(run.outcome(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use azure_core::http::StatusCode;
+
+/// How a storage call fails, split by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else changed it first: read again and decide again.
+    #[error("`{0}` was changed by somebody else")]
+    Conflict(String),
+    /// The lease is held by somebody else, or ours was lost: let go of the work.
+    #[error("the lease on `{0}` is not ours")]
+    NotOurs(String),
+    /// Storage cannot be reached or asks for patience; the same call may succeed later.
+    #[error("storage is not available while trying to {doing}: {why}")]
+    Unavailable { doing: String, why: String },
+    /// Not permitted, or the token or SAS is wrong. Repeating does not help.
+    #[error("storage refused to {doing} ({status}): {why}")]
+    Refused {
+        doing: String,
+        status: u16,
+        why: String,
+    },
+    /// What is stored is not what was expected there.
+    #[error("`{path}` cannot be read as what it should be: {why}")]
+    Unreadable { path: String, why: String },
+    /// A setting makes the call impossible.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// The status and storage error code of an SDK error, when storage answered at all.
+pub(super) fn answer(error: &azure_core::Error) -> (Option<StatusCode>, Option<&str>) {
+    match error.kind() {
+        azure_core::error::ErrorKind::HttpResponse {
+            status, error_code, ..
+        } => (Some(*status), error_code.as_deref()),
+        _ => (None, None),
+    }
+}
+
+/// Whether the same call may succeed when it is made again.
+pub(super) fn passing(error: &azure_core::Error) -> bool {
+    match answer(error).0 {
+        None => !matches!(
+            error.kind(),
+            azure_core::error::ErrorKind::Credential | azure_core::error::ErrorKind::DataConversion
+        ),
+        Some(status) => matches!(u16::from(status), 408 | 429 | 500 | 502 | 503 | 504),
+    }
+}
+
+impl Error {
+    pub(super) fn from_sdk(doing: impl Into<String>, error: &azure_core::Error) -> Self {
+        let doing = doing.into();
+        let why = plain(error);
+        match answer(error).0 {
+            Some(status) if !passing(error) => Self::Refused {
+                doing,
+                status: status.into(),
+                why,
+            },
+            _ => Self::Unavailable { doing, why },
+        }
+    }
+}
+
+/// The first line of an error, without the query of any URL in it: a SAS is a secret.
+fn plain(error: &azure_core::Error) -> String {
+    let mut text = String::new();
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(e) = source {
+        let line = e.to_string();
+        let line = line.lines().next().unwrap_or_default();
+        if !text.contains(line) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(line);
+        }
+        source = e.source();
+    }
+    without_queries(&text)
+}
+
+pub(super) fn without_queries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut skipping = false;
+    for c in text.chars() {
+        match c {
+            '?' => {
+                skipping = true;
+                out.push_str("?…");
+            }
+            ' ' | ')' | '"' | '\'' | '`' => {
+                skipping = false;
+                out.push(c);
+            }
+            _ if skipping => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_queries;
+
+    #[test]
+    fn a_signature_in_a_url_never_reaches_an_error_message() {
+        let text = "error sending request for url (http://h/c/b?sv=1&sig=secret%3D): refused";
+        assert_eq!(
+            without_queries(text),
+            "error sending request for url (http://h/c/b?…): refused"
+        );
+    }
+}
