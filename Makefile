@@ -1,9 +1,5 @@
-.PHONY: run test lint
+.PHONY: test lint
 
-# Builds, starts the embedded estate with the real handler, runs the main job and prints what to try.
-run:
-	cargo build --locked
-	./target/debug/poolkeeper local
 
 # Everything that must hold, with only Rust, Node and Python on the machine.
 test:

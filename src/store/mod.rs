@@ -4,7 +4,7 @@
 //! There is one implementation. In the cloud it talks to Azure, locally to the simulated estate,
 //! and the suite also runs it against Azurite. Nothing above this room sees an SDK type.
 //!
-//! Every operation may be repeated: the SDK's own retries are off, and [`retry`] knows which
+//! Every operation may be repeated: the SDK's own retries are off, and `retry` knows which
 //! answers are final. A conditional write whose acknowledgement was lost is recognised by reading
 //! back what is there, so a caller never hears "somebody else did it" about its own write.
 
