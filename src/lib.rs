@@ -3,15 +3,25 @@
 //!
 //! # Code map
 //!
+//! - [`app`]: everything an operation may reach.
+//! - [`cli`]: the commands.
 //! - [`config`]: the environment, read once, all problems at once.
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
+//! - [`estate`]: the estate file, strict, all problems at once.
 //! - [`journal`]: one hash chain per run, the runs, and the anchors that prove them.
+//! - [`operations`]: what Poolkeeper does, one room per capability.
 //! - [`store`]: documents with etags, leases, append logs and queue messages on Azure Storage.
+//! - [`triggers`]: the only room that knows the Functions wire.
 //!
 //! Deliberately absent: a trait over Azure and mocks of our own client. Endpoints are settings,
 //! and whatever answers the same REST calls will do.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod estate;
 pub mod journal;
+pub mod operations;
 pub mod store;
+pub mod triggers;

@@ -2,15 +2,7 @@
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    match poolkeeper::config::Config::from_env() {
-        Ok(_) => {
-            println!("the settings are complete");
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            eprintln!("{problems}");
-            ExitCode::from(2)
-        }
-    }
+#[tokio::main]
+async fn main() -> ExitCode {
+    poolkeeper::cli::run().await
 }

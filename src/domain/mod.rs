@@ -3,7 +3,9 @@
 mod alert;
 mod cadence;
 mod finding;
+mod schedule;
 
 pub use alert::{Alert, Condition, Invalid, Severity};
 pub use cadence::Cadence;
 pub use finding::Finding;
+pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};

@@ -1,0 +1,110 @@
+//! Everything an operation may reach.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+use crate::config::Config;
+use crate::estate::Estate;
+use crate::store::{Error, Store};
+
+/// What time it is: the system's clock, or one that a test holds still.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    System,
+    Fixed(DateTime<Utc>),
+}
+
+impl Clock {
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => Utc::now(),
+            Self::Fixed(at) => *at,
+        }
+    }
+}
+
+/// One process of Poolkeeper.
+///
+/// Clients are made when they are first needed: start-up reads settings and binds the port,
+/// nothing else, since it is part of every cold start.
+pub struct App {
+    pub config: Config,
+    pub clock: Clock,
+    store: OnceLock<Store>,
+    anchors: OnceLock<Store>,
+    estate: OnceLock<Estate>,
+}
+
+impl App {
+    #[must_use]
+    pub fn new(config: Config, clock: Clock) -> Self {
+        Self {
+            config,
+            clock,
+            store: OnceLock::new(),
+            anchors: OnceLock::new(),
+            estate: OnceLock::new(),
+        }
+    }
+
+    /// The estate, read once from its file.
+    ///
+    /// Errors: the file cannot be read, or all that is wrong in it.
+    pub fn estate(&self) -> anyhow::Result<&Estate> {
+        if let Some(estate) = self.estate.get() {
+            return Ok(estate);
+        }
+        let path = &self.config.estate;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read the estate file `{}`", path.display()))?;
+        let estate = Estate::parse(&text)?;
+        Ok(self.estate.get_or_init(|| estate))
+    }
+
+    /// Documents, journals and work.
+    pub fn store(&self) -> Result<&Store, Error> {
+        once(&self.store, || Store::open(&self.config.store))
+    }
+
+    /// Anchors, in a container of their own.
+    pub fn anchors(&self) -> Result<&Store, Error> {
+        once(&self.anchors, || Store::open_anchors(&self.config.store))
+    }
+
+    /// Tells the outside that a tick has come and gone, when an address for that is set.
+    ///
+    /// A heartbeat that cannot be sent is logged and changes nothing: its receiver notices.
+    pub async fn heartbeat(&self) {
+        let Some(url) = &self.config.heartbeat else {
+            return;
+        };
+        let sent = async {
+            reqwest::Client::builder()
+                .timeout(Duration::from_secs(5))
+                .redirect(reqwest::redirect::Policy::none())
+                .build()?
+                .get(url.reveal())
+                .send()
+                .await?
+                .error_for_status()
+        };
+        if let Err(error) = sent.await {
+            tracing::warn!(error = %error.without_url(), "the heartbeat was not taken");
+        }
+    }
+}
+
+fn once(
+    cell: &OnceLock<Store>,
+    open: impl FnOnce() -> Result<Store, Error>,
+) -> Result<&Store, Error> {
+    if let Some(store) = cell.get() {
+        return Ok(store);
+    }
+    let store = open()?;
+    Ok(cell.get_or_init(|| store))
+}

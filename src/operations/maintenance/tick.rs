@@ -1,0 +1,147 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::super::accept_maintenance;
+use crate::app::App;
+use crate::domain::{Cadence, Occurrence, Schedule, Verdict};
+use crate::journal::{Cause, Event, Journal, Run, RunId, RunState, Work};
+use crate::store::{Created, Error, Store};
+
+/// How far a cadence has been looked after.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    /// Every occurrence up to here has a record.
+    settled: DateTime<Utc>,
+}
+
+/// Starts what is due and records what was missed. Safe to repeat, from any number of processes:
+/// an occurrence names its run, so it meets itself.
+pub async fn tick(app: &App, cadence: Cadence) -> anyhow::Result<String> {
+    let store = app.store()?;
+    let estate = app.estate()?;
+    let schedule = estate.schedule(cadence);
+    let now = app.clock.now();
+    let path = format!("schedules/{cadence}.json");
+    // What was due before the first tick ever was nobody's duty.
+    store.create(&path, &Progress { settled: now }).await?;
+    let Some(progress) = store.get::<Progress>(&path).await? else {
+        anyhow::bail!("`{path}` vanished while it was read");
+    };
+    // A clock that once jumped ahead must not silence the schedule for as long.
+    let since = progress.value.settled.min(now);
+    let mut recorded = Vec::new();
+    for occurrence in schedule.occurrences(since, now) {
+        if is_recorded(store, &occurrence).await? {
+            recorded.push(occurrence);
+        }
+    }
+    let mut told = Vec::new();
+    for (occurrence, verdict) in schedule.decide(since, |o| recorded.contains(o), now) {
+        told.extend(carry_out(app, schedule, &occurrence, verdict).await?);
+    }
+    match store
+        .replace(&path, &Progress { settled: now }, &progress.etag, None)
+        .await
+    {
+        // Another process ticked as well and came to the same.
+        Ok(_) | Err(Error::Conflict(_)) => {}
+        Err(e) => return Err(e.into()),
+    }
+    if told.is_empty() {
+        told.push(format!("{cadence} maintenance: nothing due"));
+    }
+    Ok(told.join("; "))
+}
+
+fn run_of(occurrence: &Occurrence) -> RunId {
+    occurrence
+        .key()
+        .parse()
+        .expect("a key is made of what a run id allows")
+}
+
+async fn is_recorded(store: &Store, occurrence: &Occurrence) -> Result<bool, Error> {
+    let run = run_of(occurrence);
+    Ok(store.get::<Run>(&run.document()).await?.is_some()
+        || store
+            .get::<serde_json::Value>(&run.inbox())
+            .await?
+            .is_some())
+}
+
+async fn carry_out(
+    app: &App,
+    schedule: &Schedule,
+    occurrence: &Occurrence,
+    verdict: Verdict,
+) -> anyhow::Result<Option<String>> {
+    let run = run_of(occurrence);
+    let work = |cause| Work::Maintenance {
+        cadence: schedule.cadence(),
+        cause,
+        due: Some(occurrence.due),
+        tasks: Vec::new(),
+        dry_run: false,
+    };
+    match verdict {
+        Verdict::AlreadyDone => Ok(None),
+        Verdict::Due => {
+            accept_maintenance(app, run.clone(), work(Cause::Schedule)).await?;
+            Ok(Some(format!("{run} started")))
+        }
+        Verdict::CatchUp { late } => {
+            accept_maintenance(app, run.clone(), work(Cause::CatchUp)).await?;
+            Ok(Some(format!(
+                "{run} started {} minutes late",
+                late.num_minutes()
+            )))
+        }
+        Verdict::Missed { late, superseded } => {
+            record_missed(
+                app,
+                &run,
+                work(Cause::Schedule),
+                late.num_seconds(),
+                superseded,
+            )
+            .await?;
+            tracing::error!(%run, "missed");
+            Ok(Some(format!("{run} missed")))
+        }
+    }
+}
+
+/// The chain first, the document after it: a document without a chain would be a claim.
+async fn record_missed(
+    app: &App,
+    run: &RunId,
+    work: Work,
+    late_seconds: i64,
+    superseded: bool,
+) -> anyhow::Result<()> {
+    let (store, now) = (app.store()?, app.clock.now());
+    let (mut journal, chain) = Journal::open(store, run, 0).await?;
+    if chain.records.is_empty() {
+        match journal
+            .append(
+                Event::Missed {
+                    late_seconds,
+                    superseded,
+                },
+                now,
+            )
+            .await
+        {
+            // Another process recorded the same miss.
+            Ok(()) | Err(Error::Conflict(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let mut record = Run::accepted(run.clone(), work, now);
+    record.state = RunState::Missed;
+    record.finished = Some(now);
+    if let Created::New(_) = store.create(&run.document(), &record).await? {
+        super::super::work::list_by_time(app, &record).await?;
+    }
+    Ok(())
+}

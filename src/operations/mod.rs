@@ -1,0 +1,7 @@
+//! What Poolkeeper does, one room per capability.
+
+pub mod incidents;
+pub mod maintenance;
+mod work;
+
+pub use work::{Acceptance, Inbox, Settled, accept_alert, accept_maintenance, settle, sweep};

@@ -1,0 +1,232 @@
+//! Work from its acceptance to its end.
+//!
+//! Accepting is one durable write, the inbox document; the queue message beside it is a nudge.
+//! Whoever is nudged settles the run: takes it under a lease, does what the chain does not show
+//! as done, and clears the inbox. The minute tick settles whatever is still in the inbox, so a
+//! lost or hidden message delays nothing for long.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{incidents, maintenance};
+use crate::app::App;
+use crate::domain::Alert;
+use crate::journal::{Event, Journal, Run, RunId, RunState, Work};
+use crate::store::{Created, Error};
+
+/// Accepted work that is not finished.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Inbox {
+    pub run: RunId,
+    pub accepted: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Work>,
+    /// The payload as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<Box<RawValue>>,
+}
+
+impl Inbox {
+    fn work(&self) -> anyhow::Result<Work> {
+        if let Some(work) = &self.maintenance {
+            return Ok(work.clone());
+        }
+        let payload = self
+            .alert
+            .as_ref()
+            .context("the inbox document names no work")?;
+        let alert = Alert::parse(payload.get().as_bytes())?;
+        Ok(incidents::work_of(&alert))
+    }
+}
+
+/// What became of an offer of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    pub run: RunId,
+    /// False if the same work was accepted before.
+    pub new: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Nudge {
+    pub(crate) run: RunId,
+}
+
+/// Takes an alert: durable when this returns. `payload` is what `alert` was read from.
+pub async fn accept_alert(app: &App, alert: &Alert, payload: &Bytes) -> Result<Acceptance, Error> {
+    let run: RunId = format!("alert-{}", alert.fingerprint())
+        .parse()
+        .expect("a fingerprint is hexadecimal");
+    // The payload is JSON already, so it is embedded as it stands instead of being written anew.
+    let now = app.clock.now().to_rfc3339();
+    let mut body = Vec::with_capacity(payload.len() + 128);
+    body.extend_from_slice(format!(r#"{{"run":"{run}","accepted":"{now}","alert":"#).as_bytes());
+    body.extend_from_slice(payload);
+    body.push(b'}');
+    take(app, run, body.into()).await
+}
+
+/// Takes a maintenance run.
+pub async fn accept_maintenance(app: &App, run: RunId, work: Work) -> Result<Acceptance, Error> {
+    let inbox = Inbox {
+        run: run.clone(),
+        accepted: app.clock.now(),
+        maintenance: Some(work),
+        alert: None,
+    };
+    let body = serde_json::to_vec(&inbox).map_err(|e| Error::Unreadable {
+        path: run.inbox(),
+        why: e.to_string(),
+    })?;
+    take(app, run, body.into()).await
+}
+
+async fn take(app: &App, run: RunId, body: Bytes) -> Result<Acceptance, Error> {
+    let store = app.store()?;
+    let new = matches!(
+        store.create_bytes(&run.inbox(), body).await?,
+        Created::New(_)
+    );
+    if new {
+        let nudge = Nudge { run: run.clone() };
+        if let Err(error) = store.send(&nudge, Duration::ZERO).await {
+            tracing::warn!(%run, %error, "accepted, but not nudged: the minute tick will start it");
+        }
+    }
+    Ok(Acceptance { run, new })
+}
+
+/// What [`settle`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Done by this call.
+    Done(RunState),
+    /// Nothing was left to do.
+    Already,
+    /// Another process is at it.
+    Elsewhere,
+}
+
+/// Brings one run to its end. Safe to call any number of times, from any number of processes.
+pub async fn settle(app: &App, id: &RunId) -> anyhow::Result<Settled> {
+    let store = app.store()?;
+    let Some(inbox) = store.get::<Inbox>(&id.inbox()).await?.map(|s| s.value) else {
+        return Ok(Settled::Already);
+    };
+    let work = inbox
+        .work()
+        .with_context(|| format!("read the work of run `{id}`"))?;
+    store
+        .create(
+            &id.document(),
+            &Run::accepted(id.clone(), work.clone(), inbox.accepted),
+        )
+        .await?;
+    let (lease, stored) = match store.lease::<Run>(&id.document()).await {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(Settled::Already),
+        Err(Error::NotOurs(_) | Error::Conflict(_)) => return Ok(Settled::Elsewhere),
+        Err(e) => return Err(e.into()),
+    };
+    let mut run = stored.value;
+    if run.state.is_final() {
+        // The process that finished it died before it could clear the inbox.
+        lease.release().await;
+        store.delete(&id.inbox()).await?;
+        return Ok(Settled::Already);
+    }
+    let (mut journal, chain) = Journal::open(store, id, lease.fence()).await?;
+    run.project(&chain);
+    if chain.records.is_empty() {
+        journal
+            .append(Event::Accepted { work: work.clone() }, app.clock.now())
+            .await?;
+    }
+    if !run.state.is_final() {
+        note(&mut journal, &mut run, Event::Started, app.clock.now()).await?;
+        store.overwrite(&run, &lease).await?;
+        list_by_time(app, &run).await?;
+        match (&work, &inbox.alert) {
+            (Work::Alert { .. }, Some(payload)) => {
+                incidents::receive(app, &mut journal, &mut run, payload).await?;
+            }
+            (Work::Maintenance { .. }, _) => {
+                maintenance::run(app, &mut journal, &mut run, &work).await?;
+            }
+            (Work::Alert { .. }, None) => anyhow::bail!("run `{id}` has lost its payload"),
+        }
+        let state = run.outcome();
+        note(
+            &mut journal,
+            &mut run,
+            Event::Finished { state },
+            app.clock.now(),
+        )
+        .await?;
+    }
+    store.overwrite(&run, &lease).await?;
+    lease.release().await;
+    store.delete(&id.inbox()).await?;
+    Ok(Settled::Done(run.state))
+}
+
+/// Writes a record and brings the run up to it.
+pub(super) async fn note(
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    event: Event,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    journal.append(event.clone(), now).await?;
+    run.apply(&event, now);
+    Ok(())
+}
+
+/// Makes the run findable by when it began, newest first in the order of names.
+pub(super) async fn list_by_time(app: &App, run: &Run) -> Result<(), Error> {
+    let began = run.started.unwrap_or(run.accepted).timestamp_millis();
+    let path = format!("by-time/{:014}-{}", 99_999_999_999_999_i64 - began, run.id);
+    app.store()?
+        .create_bytes(&path, Bytes::from_static(b"{}"))
+        .await
+        .map(drop)
+}
+
+/// Settles what is in the inbox, until it is empty or `within` is over.
+///
+/// Returns how many runs were finished; one that cannot be settled stops no other.
+pub async fn sweep(app: &App, within: Duration) -> anyhow::Result<usize> {
+    let names = app.store()?.list_all("inbox/").await?;
+    let deadline = tokio::time::Instant::now() + within;
+    let done = stream::iter(names)
+        .map(|name| async move {
+            let id = name
+                .strip_prefix("inbox/")?
+                .strip_suffix(".json")?
+                .parse::<RunId>()
+                .ok()?;
+            if tokio::time::Instant::now() >= deadline {
+                return None;
+            }
+            match settle(app, &id).await {
+                Ok(Settled::Done(_)) => Some(()),
+                Ok(_) => None,
+                Err(error) => {
+                    tracing::error!(run = %id, error = format!("{error:#}"), "run not settled");
+                    None
+                }
+            }
+        })
+        .buffer_unordered(8)
+        .filter_map(|done| async move { done })
+        .count()
+        .await;
+    Ok(done)
+}

@@ -1,0 +1,60 @@
+//! The only room that knows the Functions wire: envelopes, the table of functions, and the web.
+
+mod alerts;
+mod envelope;
+mod queue;
+mod table;
+mod timers;
+mod web;
+
+pub use table::{Function, Kind, table};
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use web::Problem;
+
+/// Serves the Functions host on loopback until the process is killed: the host stops a handler
+/// with SIGKILL, and one that exits by itself with 0 would never be started again.
+pub async fn serve(app: App, port: u16) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("listen on 127.0.0.1:{port}"))?;
+    axum::serve(listener, router(Arc::new(app))).await?;
+    anyhow::bail!("the listener on 127.0.0.1:{port} ended")
+}
+
+/// All routes: HTTP functions at the path the client used, timers and queues at `/<function>`.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(|| async { "poolkeeper" }))
+        .route("/api/health", get(web::health))
+        .route("/api/alerts", post(alerts::receive))
+        .route("/api/maintenance/{cadence}", post(web::maintenance))
+        .route("/api/runs", get(web::runs))
+        .route("/api/runs/{id}", get(web::run))
+        .route("/daily-maintenance", post(timers::daily))
+        .route("/weekly-maintenance", post(timers::weekly))
+        .route("/monthly-maintenance", post(timers::monthly))
+        .route("/minute-tick", post(timers::minute))
+        .route("/work", post(queue::work))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "there is no such function or page")
+        })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this page does not take that method",
+            )
+        })
+        .layer(axum::middleware::from_fn(web::same_origin))
+        .layer(DefaultBodyLimit::max(web::MOST_BODY_BYTES))
+        .with_state(app)
+}

@@ -1,0 +1,132 @@
+/// How a function is triggered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Timer {
+        schedule: &'static str,
+    },
+    Queue,
+    Http {
+        method: &'static str,
+        route: &'static str,
+    },
+}
+
+/// One function, as its `function.json` declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Function {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub what: &'static str,
+}
+
+/// Every function of Poolkeeper. A test holds it equal to `functions/`.
+#[must_use]
+pub fn table() -> &'static [Function] {
+    const fn f(name: &'static str, kind: Kind, what: &'static str) -> Function {
+        Function { name, kind, what }
+    }
+    const QUARTERLY: Kind = Kind::Timer {
+        schedule: "0 */15 * * * *",
+    };
+    const fn http(method: &'static str, route: &'static str) -> Kind {
+        Kind::Http { method, route }
+    }
+    const TABLE: &[Function] = &[
+        f(
+            "alerts",
+            http("post", "alerts"),
+            "takes an Azure Monitor alert",
+        ),
+        f(
+            "daily-maintenance",
+            QUARTERLY,
+            "starts daily maintenance when it is due",
+        ),
+        f("health", http("get", "health"), "says version and ok"),
+        f(
+            "maintenance",
+            http("post", "maintenance/{cadence}"),
+            "starts maintenance on request",
+        ),
+        f(
+            "minute-tick",
+            Kind::Timer {
+                schedule: "0 * * * * *",
+            },
+            "starts what was accepted and not started",
+        ),
+        f(
+            "monthly-maintenance",
+            QUARTERLY,
+            "starts monthly maintenance when it is due",
+        ),
+        f("runs", http("get", "runs/{id?}"), "shows runs"),
+        f(
+            "weekly-maintenance",
+            QUARTERLY,
+            "starts weekly maintenance when it is due",
+        ),
+        f("work", Kind::Queue, "brings one run to its end"),
+    ];
+    TABLE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn the_table_and_the_function_folders_are_the_same() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("functions");
+        let mut names: Vec<String> = std::fs::read_dir(&folder)
+            .expect("the functions folder")
+            .map(|e| {
+                e.expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("a plain name")
+            })
+            .collect();
+        names.sort();
+        let known: Vec<&str> = table().iter().map(|f| f.name).collect();
+        assert_eq!(names, known);
+        for function in table() {
+            let text = std::fs::read_to_string(folder.join(function.name).join("function.json"))
+                .expect("its function.json");
+            let json: Value = serde_json::from_str(&text).expect("JSON");
+            let trigger = &json["bindings"][0];
+            match function.kind {
+                Kind::Timer { schedule } => {
+                    assert_eq!(trigger["schedule"], schedule, "{}", function.name)
+                }
+                Kind::Queue => assert_eq!(trigger["queueName"], "%POOLKEEPER_QUEUE%"),
+                Kind::Http { method, route } => {
+                    assert_eq!(trigger["methods"][0], method, "{}", function.name);
+                    assert_eq!(trigger["route"], route, "{}", function.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_settings_name_exactly_the_settings_that_are_read() {
+        let file =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("local.settings.example.json");
+        let json: Value =
+            serde_json::from_str(&std::fs::read_to_string(file).expect("the example"))
+                .expect("JSON");
+        let values = json["Values"].as_object().expect("Values");
+        let mut ours: Vec<&str> = values
+            .keys()
+            .map(String::as_str)
+            .filter(|k| k.starts_with("POOLKEEPER_"))
+            .collect();
+        let mut read = crate::config::NAMES.to_vec();
+        ours.sort_unstable();
+        read.sort_unstable();
+        assert_eq!(ours, read);
+        let lookup = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
+        assert!(crate::config::Config::read(lookup).is_ok());
+    }
+}

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde_json::Value;
+
+use super::envelope::{data, done};
+use super::web::Problem;
+use crate::app::App;
+use crate::domain::Cadence;
+use crate::operations::{maintenance, sweep};
+
+type Answer = Result<Json<Value>, Problem>;
+
+/// Less than a minute, so that one tick does not run into the next.
+const SWEEP: Duration = Duration::from_secs(45);
+
+pub(super) async fn minute(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    data(&body, "tick")?;
+    let finished = sweep(&app, SWEEP).await?;
+    app.heartbeat().await;
+    Ok(done(format!(
+        "{finished} runs finished that nobody had started"
+    )))
+}
+
+pub(super) async fn daily(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    tick(&app, &body, Cadence::Daily).await
+}
+
+pub(super) async fn weekly(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    tick(&app, &body, Cadence::Weekly).await
+}
+
+pub(super) async fn monthly(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    tick(&app, &body, Cadence::Monthly).await
+}
+
+async fn tick(app: &App, body: &Bytes, cadence: Cadence) -> Answer {
+    data(body, "tick")?;
+    let told = maintenance::tick(app, cadence).await?;
+    app.heartbeat().await;
+    Ok(done(told))
+}

@@ -1,0 +1,222 @@
+//! Pages and answers of the HTTP functions.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::domain::Cadence;
+use crate::journal::{Cause, Run, RunId, Work};
+use crate::operations::maintenance::Task;
+use crate::operations::{Inbox, accept_maintenance};
+use crate::store::Error;
+
+/// The largest body of any request, bytes.
+pub(super) const MOST_BODY_BYTES: usize = 1024 * 1024;
+
+/// A refusal or a failure, with the reason for whoever asked.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    why: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            why: why.into(),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        tracing::error!(%error, "storage failed");
+        match error {
+            Error::Unavailable { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store cannot be reached; nothing was lost or taken, send it again",
+            ),
+            other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Problem {
+    fn from(error: anyhow::Error) -> Self {
+        let why = format!("{error:#}");
+        tracing::error!(error = %why, "invocation failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.why }))).into_response()
+    }
+}
+
+/// Refuses state-changing requests that a page of another site made a browser send.
+pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+    let foreign = |headers: &HeaderMap| {
+        let host = headers
+            .get(header::HOST)
+            .and_then(|h| h.to_str().ok())
+            .unwrap_or_default();
+        headers.get(header::ORIGIN).is_some_and(|origin| {
+            let origin = origin.to_str().unwrap_or_default();
+            origin.split_once("://").map(|(_, authority)| authority) != Some(host)
+        })
+    };
+    if request.method() != Method::GET
+        && request.method() != Method::HEAD
+        && foreign(request.headers())
+    {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "requests that change something are not taken from other sites",
+        )
+        .into_response();
+    }
+    next.run(request).await
+}
+
+/// Anonymous, so it says nothing but the version.
+pub(super) async fn health() -> Json<Value> {
+    Json(json!({ "ok": true, "version": env!("CARGO_PKG_VERSION") }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct MaintenanceQuery {
+    task: Option<String>,
+    #[serde(rename = "dryRun")]
+    dry_run: Option<String>,
+}
+
+/// Starts maintenance on request. With an `Idempotency-Key` a repetition meets the first run.
+pub(super) async fn maintenance(
+    State(app): State<Arc<App>>,
+    Path(cadence): Path<String>,
+    Query(query): Query<MaintenanceQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let cadence: Cadence = cadence
+        .parse()
+        .map_err(|why: String| Problem::new(StatusCode::NOT_FOUND, why))?;
+    // Repeated query values arrive joined by commas.
+    let tasks: Vec<String> = query
+        .task
+        .iter()
+        .flat_map(|t| t.split(','))
+        .filter(|t| !t.is_empty())
+        .map(str::to_owned)
+        .collect();
+    Task::choose(cadence, &tasks).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why))?;
+    let dry_run = match query.dry_run.as_deref() {
+        None | Some("false") => false,
+        Some("true" | "") => true,
+        Some(_) => {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "`dryRun` is true or false",
+            ));
+        }
+    };
+    let name = match headers.get("idempotency-key").map(|k| k.to_str()) {
+        None => uuid::Uuid::new_v4().simple().to_string(),
+        Some(Ok(key)) => crate::journal::Hash::of(key.as_bytes()).as_str()[..32].to_owned(),
+        Some(Err(_)) => {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "`Idempotency-Key` is not plain text",
+            ));
+        }
+    };
+    let run: RunId = format!("{cadence}-request-{name}")
+        .parse()
+        .expect("hexadecimal digits fit");
+    let work = Work::Maintenance {
+        cadence,
+        cause: Cause::Request,
+        due: None,
+        tasks,
+        dry_run,
+    };
+    let accepted = accept_maintenance(&app, run, work).await?;
+    Ok(taken(&accepted.run, accepted.new))
+}
+
+/// 202 with the place where the run can be watched.
+pub(super) fn taken(run: &RunId, new: bool) -> Response {
+    let place = format!("/api/runs/{run}");
+    let status = if new { "accepted" } else { "duplicate" };
+    (
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, place)],
+        Json(json!({ "run": run, "status": status })),
+    )
+        .into_response()
+}
+
+#[derive(Deserialize)]
+pub(super) struct RunsQuery {
+    from: Option<String>,
+    most: Option<usize>,
+}
+
+/// Runs, newest first.
+pub(super) async fn runs(
+    State(app): State<Arc<App>>,
+    Query(query): Query<RunsQuery>,
+) -> Result<Json<Value>, Problem> {
+    let store = app.store()?;
+    let most = query.most.unwrap_or(50).clamp(1, 500);
+    let page = store.list("by-time/", query.from, most).await?;
+    let runs: Vec<Result<Option<Run>, Error>> = stream::iter(page.names)
+        .map(|name| async move {
+            // The name is `by-time/<14 digits>-<run>`.
+            match name.get(23..).and_then(|id| id.parse::<RunId>().ok()) {
+                Some(id) => Ok(store.get::<Run>(&id.document()).await?.map(|s| s.value)),
+                None => Ok(None),
+            }
+        })
+        .buffered(16)
+        .collect()
+        .await;
+    let runs = runs
+        .into_iter()
+        .filter_map(Result::transpose)
+        .collect::<Result<Vec<_>, _>>()?;
+    let waiting = store.list("inbox/", None, 5000).await?;
+    Ok(Json(json!({
+        "runs": runs,
+        "next": page.next,
+        "waiting": waiting.names.len(),
+        "waitingIsMore": waiting.next.is_some(),
+    })))
+}
+
+/// One run, also when it is accepted and not started yet.
+pub(super) async fn run(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such run");
+    let id: RunId = id.parse().map_err(|_| missing())?;
+    let store = app.store()?;
+    if let Some(run) = store.get::<Run>(&id.document()).await? {
+        return Ok(Json(json!(run.value)));
+    }
+    let inbox = store.get::<Inbox>(&id.inbox()).await?.ok_or_else(missing)?;
+    Ok(Json(
+        json!({ "id": id, "state": "accepted", "accepted": inbox.value.accepted }),
+    ))
+}
