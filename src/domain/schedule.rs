@@ -85,7 +85,7 @@ impl Schedule {
         }
     }
 
-    /// Occurrences after `after` and not after `until`, in order; the newest [`MOST`] of them.
+    /// Occurrences after `after` and not after `until`, in order; the newest 400 of them.
     #[must_use]
     pub fn occurrences(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Occurrence> {
         let mut found = Vec::new();
