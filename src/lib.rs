@@ -9,6 +9,7 @@
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
 //! - [`estate`]: the estate file, strict, all problems at once.
 //! - [`journal`]: one hash chain per run, the runs, and the anchors that prove them.
+//! - `local` (feature `local`): the embedded estate, storage so far.
 //! - [`operations`]: what Poolkeeper does, one room per capability.
 //! - [`store`]: documents with etags, leases, append logs and queue messages on Azure Storage.
 //! - [`triggers`]: the only room that knows the Functions wire.
@@ -21,7 +22,10 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod estate;
+
 pub mod journal;
+#[cfg(feature = "local")]
+pub mod local;
 pub mod operations;
 pub mod store;
 pub mod triggers;

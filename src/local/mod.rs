@@ -1,0 +1,6 @@
+//! The embedded estate: what runs when there is no cloud.
+//!
+//! This room imports no operation and no client of ours. They meet over HTTP, as they meet Azure,
+//! which is what makes a run here evidence.
+
+pub mod storage;

@@ -1,0 +1,118 @@
+use std::path::Path;
+use std::sync::mpsc;
+
+use anyhow::Context as _;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::wire::Refusal;
+
+type Reply = Box<dyn FnOnce(bool) + Send>;
+type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+
+/// How many waiting changes one commit takes at most.
+const GROUP: usize = 256;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS containers (name TEXT PRIMARY KEY, etag TEXT NOT NULL, modified INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS blobs (
+  container TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
+  etag TEXT NOT NULL, modified INTEGER NOT NULL, created INTEGER NOT NULL,
+  content_type TEXT NOT NULL, metadata TEXT NOT NULL, tier TEXT NOT NULL,
+  blocks INTEGER NOT NULL DEFAULT 0,
+  lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
+  PRIMARY KEY (container, name));
+CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS messages (
+  id TEXT PRIMARY KEY, queue TEXT NOT NULL, text TEXT NOT NULL, inserted INTEGER NOT NULL,
+  expires INTEGER NOT NULL, visible INTEGER NOT NULL, receipt TEXT NOT NULL, dequeued INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, visible);
+";
+
+/// The one database, worked by one thread.
+#[derive(Clone)]
+pub(super) struct Db {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Db {
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let db = Connection::open(path).with_context(|| format!("open `{}`", path.display()))?;
+        // Exclusive: a second simulator on the same folder must fail at once, not interleave.
+        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        db.pragma_update(None, "journal_mode", "WAL")
+            .with_context(|| format!("lock `{}`: is another one running?", path.display()))?;
+        // The process may be killed at any moment; power loss is not rehearsed here.
+        db.pragma_update(None, "synchronous", "NORMAL")?;
+        db.set_prepared_statement_cache_capacity(64);
+        db.execute_batch(SCHEMA).context("prepare the tables")?;
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("storage".into())
+            .spawn(move || work(&db, &waiting))?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job`; when it is answered, what it changed is committed. An `Err` undoes the change.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let boxed: Job = Box::new(move |db| {
+            let result = in_savepoint(db, job);
+            Box::new(move |committed| {
+                let result = if committed {
+                    result
+                } else {
+                    Err(broken("the change was not committed"))
+                };
+                let _ = tell.send(result);
+            })
+        });
+        self.jobs
+            .send(boxed)
+            .map_err(|_| broken("the database thread has ended"))?;
+        told.await
+            .map_err(|_| broken("the database thread has ended"))?
+    }
+}
+
+fn broken(why: &str) -> Refusal {
+    Refusal::new(500, "InternalError", why)
+}
+
+fn in_savepoint<T>(
+    db: &Connection,
+    job: impl FnOnce(&Connection) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    db.prepare_cached("SAVEPOINT job")?.execute([])?;
+    match job(db) {
+        Ok(value) => {
+            db.prepare_cached("RELEASE job")?.execute([])?;
+            Ok(value)
+        }
+        Err(refusal) => {
+            db.execute_batch("ROLLBACK TO job; RELEASE job")?;
+            Err(refusal)
+        }
+    }
+}
+
+fn work(db: &Connection, waiting: &mpsc::Receiver<Job>) {
+    while let Ok(first) = waiting.recv() {
+        let mut replies = Vec::new();
+        let begun = db.execute_batch("BEGIN IMMEDIATE").is_ok();
+        replies.push(first(db));
+        replies.extend(waiting.try_iter().take(GROUP - 1).map(|job| job(db)));
+        let committed = begun && db.execute_batch("COMMIT").is_ok();
+        if !committed {
+            tracing::error!("the simulated storage could not commit");
+            let _ = db.execute_batch("ROLLBACK");
+        }
+        for reply in replies {
+            reply(committed);
+        }
+    }
+}

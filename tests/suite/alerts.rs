@@ -1,0 +1,105 @@
+use futures::future::join_all;
+use poolkeeper::app::Clock;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn alert(id: &str, condition: &str) -> Value {
+    json!({
+        "schemaId": "azureMonitorCommonAlertSchema",
+        "data": { "essentials": {
+            "alertId": format!("/subscriptions/s/providers/Microsoft.AlertsManagement/alerts/{id}"),
+            "alertRule": "p95", "severity": "Sev1", "signalType": "Metric", "monitorCondition": condition,
+            "monitoringService": "Platform", "firedDateTime": "2026-03-02T06:00:00Z",
+            "resolvedDateTime": if condition == "Resolved" { json!("2026-03-02T06:05:00Z") } else { Value::Null },
+            "alertTargetIDs": ["/subscriptions/s/resourceGroups/g/providers/Microsoft.App/containerApps/a"]
+        }, "alertContext": null }
+    })
+}
+
+#[tokio::test]
+async fn twenty_deliveries_of_one_alert_to_two_handlers_make_one_run() {
+    let world = World::start().await;
+    let handlers = [
+        world.handler(Clock::System).await,
+        world.handler(Clock::System).await,
+    ];
+    let body = alert("a-1", "Fired");
+    let answers =
+        join_all((0..20).map(|i| world.post(format!("{}/api/alerts", handlers[i % 2]), &body)))
+            .await;
+    assert!(
+        answers.iter().all(|(status, _)| *status == 202),
+        "{answers:?}"
+    );
+    let run = answers[0].1["run"].as_str().expect("a run").to_owned();
+    let new = answers
+        .iter()
+        .filter(|(_, a)| a["status"] == "accepted")
+        .count();
+    assert_eq!(new, 1);
+    let statuses = join_all((0..20).map(|i| world.deliver(&handlers[i % 2], &run))).await;
+    assert!(statuses.iter().all(|s| *s == 200), "{statuses:?}");
+    world.tick(&handlers[0], "minute-tick").await;
+    let runs = world.get(format!("{}/api/runs", handlers[0])).await;
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    assert_eq!(runs["runs"][0]["state"], "succeeded");
+    assert_eq!(runs["runs"][0]["tasks"].as_array().map(Vec::len), Some(1));
+    assert_eq!(runs["waiting"], 0);
+}
+
+#[tokio::test]
+async fn an_alert_whose_message_is_lost_is_worked_by_the_minute_tick_and_paired() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    for condition in ["Fired", "Resolved"] {
+        let (status, answer) = world
+            .post(format!("{base}/api/alerts"), &alert("a-2", condition))
+            .await;
+        assert_eq!(status, 202);
+        let place = format!("{base}/api/runs/{}", answer["run"].as_str().expect("a run"));
+        assert_eq!(world.get(place.clone()).await["state"], "accepted");
+        world.tick(&base, "minute-tick").await;
+        assert_eq!(world.get(place).await["state"], "succeeded");
+    }
+    let runs = world.get(format!("{base}/api/runs")).await;
+    let summaries: Vec<&str> = runs["runs"]
+        .as_array()
+        .expect("runs")
+        .iter()
+        .filter_map(|r| r["tasks"][0]["summary"].as_str())
+        .collect();
+    assert!(
+        summaries.contains(&"p95: fired, and resolved after 5 minutes"),
+        "{summaries:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_accepted() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let refused = world
+        .post(format!("{base}/api/alerts"), &json!({ "hello": "world" }))
+        .await;
+    assert_eq!(refused.0, 400, "{refused:?}");
+    let empty = world
+        .http
+        .post(format!("{base}/api/alerts"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(empty.status().as_u16(), 411);
+    let big = json!({ "filler": "x".repeat(1024 * 1024) });
+    assert_eq!(world.post(format!("{base}/api/alerts"), &big).await.0, 413);
+    let World {
+        simulator, http, ..
+    } = world;
+    drop(simulator);
+    let answer = http
+        .post(format!("{base}/api/alerts"))
+        .json(&alert("a-3", "Fired"))
+        .send()
+        .await;
+    assert_eq!(answer.expect("an answer").status().as_u16(), 503);
+}

@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poolkeeper::app::{App, Clock};
+use poolkeeper::config::Config;
+use poolkeeper::local::storage::{Options, Simulator};
+use serde_json::{Value, json};
+
+/// An embedded estate with one or more handlers on it.
+pub(crate) struct World {
+    pub(crate) simulator: Simulator,
+    pub(crate) http: reqwest::Client,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().to_owned();
+        let simulator = Simulator::start(Options { data, port: 0 })
+            .await
+            .expect("a simulator");
+        Self {
+            simulator,
+            http: reqwest::Client::new(),
+            folder,
+        }
+    }
+
+    /// Stops the storage and starts it again on what it kept.
+    pub(crate) async fn restart_storage(self) -> Self {
+        let Self {
+            simulator,
+            http,
+            folder,
+        } = self;
+        drop(simulator);
+        let data = folder.path().to_owned();
+        for _ in 0..200 {
+            if let Ok(simulator) = Simulator::start(Options {
+                data: data.clone(),
+                port: 0,
+            })
+            .await
+            {
+                return Self {
+                    simulator,
+                    http,
+                    folder,
+                };
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the storage did not let go of its state");
+    }
+
+    pub(crate) fn app(&self, clock: Clock) -> App {
+        let values = BTreeMap::from([
+            ("POOLKEEPER_BLOB_ENDPOINT", self.simulator.blob_url()),
+            ("POOLKEEPER_QUEUE_ENDPOINT", self.simulator.queue_url()),
+            (
+                "FUNCTIONS_APP_ROOT_PATH",
+                env!("CARGO_MANIFEST_DIR").to_owned(),
+            ),
+        ]);
+        let config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        App::new(config, clock)
+    }
+
+    /// A handler on a port of its own; its base URL.
+    pub(crate) async fn handler(&self, clock: Clock) -> String {
+        let router = poolkeeper::triggers::router(Arc::new(self.app(clock)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        base
+    }
+
+    pub(crate) async fn post(&self, url: String, body: &Value) -> (u16, Value) {
+        let answer = self
+            .http
+            .post(url)
+            .json(body)
+            .send()
+            .await
+            .expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or_default(),
+        )
+    }
+
+    pub(crate) async fn get(&self, url: String) -> Value {
+        let answer = self.http.get(url).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    /// Calls a timer function as the host does.
+    pub(crate) async fn tick(&self, base: &str, function: &str) -> Value {
+        let envelope = json!({ "Data": { "tick": { "ScheduleStatus": null, "IsPastDue": false } }, "Metadata": {} });
+        let (status, answer) = self.post(format!("{base}/{function}"), &envelope).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// Calls the queue function as the host does.
+    pub(crate) async fn deliver(&self, base: &str, run: &str) -> u16 {
+        let text = json!({ "run": run }).to_string();
+        let envelope = json!({ "Data": { "message": json!(text).to_string() }, "Metadata": { "Id": "\"1\"" } });
+        self.post(format!("{base}/work"), &envelope).await.0
+    }
+}
