@@ -1,5 +1,9 @@
-.PHONY: test lint
+.PHONY: run test lint
 
+# Everything on this machine, with no cloud: daily maintenance is run once, and what to open is told.
+run:
+	cargo build --locked
+	target/debug/poolkeeper local --maintain daily
 
 # Everything that must hold, with only Rust, Node and Python on the machine.
 test:

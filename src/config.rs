@@ -3,10 +3,13 @@
 //! Single values are environment variables because that is what app settings of a Functions app
 //! become; the estate and its policies are one file, [`crate::estate`].
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use azure_core::http::Transport;
+use serde::Deserialize;
 
 /// Every setting that Poolkeeper reads, in the order of the README. A test holds
 /// `local.settings.example.json` and the README to this list.
@@ -107,10 +110,36 @@ pub struct Config {
 #[error("settings:\n{}", .0.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<String>);
 
+/// The `Values` of a settings file, in the form of `local.settings.json`.
+///
+/// Errors: the file cannot be read, or is not of that form.
+pub fn settings_file(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct File {
+        values: BTreeMap<String, String>,
+    }
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("read `{}`", path.display()))?;
+    // The error of the parser may quote a value, and values can be secrets.
+    let file: File = serde_json::from_str(&text).map_err(|e| {
+        anyhow::anyhow!(
+            "`{}`, line {}: not of the form {{\"Values\": {{\"NAME\": \"text\"}}}}",
+            path.display(),
+            e.line()
+        )
+    })?;
+    Ok(file.values)
+}
+
 impl Config {
-    /// Reads the process's environment.
-    pub fn from_env() -> Result<Self, Problems> {
-        Self::read(|name| std::env::var(name).ok())
+    /// Reads the process's environment, and `settings` for what is not in it.
+    pub fn from_env(settings: &BTreeMap<String, String>) -> Result<Self, Problems> {
+        Self::read(|name| {
+            std::env::var(name)
+                .ok()
+                .or_else(|| settings.get(name).cloned())
+        })
     }
 
     /// Reads settings through `lookup`, so a test passes a map.

@@ -3,4 +3,11 @@
 //! This room imports no operation and no client of ours. They meet over HTTP, as they meet Azure,
 //! which is what makes a run here evidence.
 
-pub mod storage;
+pub mod host;
+mod leash;
+pub mod simulator;
+mod storage;
+mod together;
+
+pub use leash::{LEASH, hold_leash};
+pub use together::{Local, Options};

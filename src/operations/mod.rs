@@ -2,6 +2,7 @@
 
 pub mod incidents;
 pub mod maintenance;
+pub mod runs;
 mod work;
 
 pub use work::{Acceptance, Inbox, Settled, accept_alert, accept_maintenance, settle, sweep};

@@ -33,7 +33,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    fn work(&self) -> anyhow::Result<Work> {
+    /// What is to be done.
+    pub fn work(&self) -> anyhow::Result<Work> {
         if let Some(work) = &self.maintenance {
             return Ok(work.clone());
         }
@@ -112,6 +113,16 @@ pub enum Settled {
     Already,
     /// Another process is at it.
     Elsewhere,
+}
+
+impl std::fmt::Display for Settled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done(state) => state.fmt(f),
+            Self::Already => f.write_str("was finished before"),
+            Self::Elsewhere => f.write_str("is worked by another process"),
+        }
+    }
 }
 
 /// Brings one run to its end. Safe to call any number of times, from any number of processes.

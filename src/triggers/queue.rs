@@ -29,5 +29,5 @@ pub(super) async fn work(State(app): State<Arc<App>>, body: Bytes) -> Result<Jso
         )
     })?;
     let settled = settle(&app, &message.run).await?;
-    Ok(done(format!("run {}: {settled:?}", message.run)))
+    Ok(done(format!("run {}: {settled}", message.run)))
 }

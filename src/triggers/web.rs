@@ -7,15 +7,15 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::domain::Cadence;
 use crate::journal::{Cause, Run, RunId, Work};
+use crate::operations::accept_maintenance;
 use crate::operations::maintenance::Task;
-use crate::operations::{Inbox, accept_maintenance};
+use crate::operations::runs::{RunPage, one, recent};
 use crate::store::Error;
 
 /// The largest body of any request, bytes.
@@ -176,47 +176,17 @@ pub(super) struct RunsQuery {
 pub(super) async fn runs(
     State(app): State<Arc<App>>,
     Query(query): Query<RunsQuery>,
-) -> Result<Json<Value>, Problem> {
-    let store = app.store()?;
+) -> Result<Json<RunPage>, Problem> {
     let most = query.most.unwrap_or(50).clamp(1, 500);
-    let page = store.list("by-time/", query.from, most).await?;
-    let runs: Vec<Result<Option<Run>, Error>> = stream::iter(page.names)
-        .map(|name| async move {
-            // The name is `by-time/<14 digits>-<run>`.
-            match name.get(23..).and_then(|id| id.parse::<RunId>().ok()) {
-                Some(id) => Ok(store.get::<Run>(&id.document()).await?.map(|s| s.value)),
-                None => Ok(None),
-            }
-        })
-        .buffered(16)
-        .collect()
-        .await;
-    let runs = runs
-        .into_iter()
-        .filter_map(Result::transpose)
-        .collect::<Result<Vec<_>, _>>()?;
-    let waiting = store.list("inbox/", None, 5000).await?;
-    Ok(Json(json!({
-        "runs": runs,
-        "next": page.next,
-        "waiting": waiting.names.len(),
-        "waitingIsMore": waiting.next.is_some(),
-    })))
+    Ok(Json(recent(&app, query.from, most).await?))
 }
 
 /// One run, also when it is accepted and not started yet.
 pub(super) async fn run(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Run>, Problem> {
     let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such run");
     let id: RunId = id.parse().map_err(|_| missing())?;
-    let store = app.store()?;
-    if let Some(run) = store.get::<Run>(&id.document()).await? {
-        return Ok(Json(json!(run.value)));
-    }
-    let inbox = store.get::<Inbox>(&id.inbox()).await?.ok_or_else(missing)?;
-    Ok(Json(
-        json!({ "id": id, "state": "accepted", "accepted": inbox.value.accepted }),
-    ))
+    Ok(Json(one(&app, &id).await?.ok_or_else(missing)?))
 }

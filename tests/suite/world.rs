@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use poolkeeper::app::{App, Clock};
 use poolkeeper::config::Config;
-use poolkeeper::local::storage::{Options, Simulator};
+use poolkeeper::local::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
 /// An embedded estate with one or more handlers on it.
@@ -17,9 +17,13 @@ impl World {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().to_owned();
-        let simulator = Simulator::start(Options { data, port: 0 })
-            .await
-            .expect("a simulator");
+        let simulator = Simulator::start(Options {
+            data,
+            port: 0,
+            record: recordings(),
+        })
+        .await
+        .expect("a simulator");
         Self {
             simulator,
             http: reqwest::Client::new(),
@@ -40,6 +44,7 @@ impl World {
             if let Ok(simulator) = Simulator::start(Options {
                 data: data.clone(),
                 port: 0,
+                record: recordings(),
             })
             .await
             {
@@ -111,4 +116,9 @@ impl World {
         let envelope = json!({ "Data": { "message": json!(text).to_string() }, "Metadata": { "Id": "\"1\"" } });
         self.post(format!("{base}/work"), &envelope).await.0
     }
+}
+
+/// Exchanges are recorded where the conformance tools look for them, when asked to.
+pub(crate) fn recordings() -> Option<std::path::PathBuf> {
+    std::env::var_os("POOLKEEPER_TEST_RECORD").map(Into::into)
 }

@@ -4,7 +4,7 @@
 //! has no encryption scope.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac as _};
 use rusqlite::OptionalExtension as _;
@@ -18,7 +18,7 @@ const VERSION: &str = "2020-10-02";
 const EXPIRY: &str = "2099-01-01T00:00:00Z";
 
 /// The account's key, made once and kept with the state, so that URLs survive a restart.
-pub(super) struct Key(Vec<u8>);
+pub(in crate::local) struct Key(Vec<u8>);
 
 impl Key {
     pub(super) async fn load(db: &Db) -> anyhow::Result<Self> {
@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// The query of a URL that may do everything in one service, `b` or `q`.
-    pub(super) fn account_sas(&self, service: &str) -> String {
+    pub(in crate::local) fn account_sas(&self, service: &str) -> String {
         let text = to_sign("rwdlacup", service, "sco", "", EXPIRY, "", "http", VERSION);
         let signature = BASE64_STANDARD.encode(self.mac(&text).finalize().into_bytes());
         url::form_urlencoded::Serializer::new(String::new())
@@ -65,8 +65,41 @@ impl Key {
         mac
     }
 
-    /// Lets a call in whose signature is ours, fits the service and has not run out.
+    /// An access token for `audience`, good until `expiry` (seconds since 1970).
+    pub(in crate::local) fn token(&self, audience: &str, expiry: i64) -> String {
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(format!("{expiry} {audience}"));
+        let mac = self.mac(&claims).finalize().into_bytes();
+        format!("{claims}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac))
+    }
+
+    /// The audience of a token that is ours and has not run out.
+    pub(in crate::local) fn audience(&self, token: &str) -> Option<String> {
+        let (claims, signature) = token.split_once('.')?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        self.mac(claims).verify_slice(&signature).ok()?;
+        let claims = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let (expiry, audience) = claims.split_once(' ')?;
+        (expiry.parse::<i64>().ok()? > Utc::now().timestamp()).then(|| audience.to_owned())
+    }
+
+    /// Lets a call in whose signature is ours, fits the service and has not run out, or whose
+    /// token is for storage.
     pub(super) fn admit(&self, call: &Call) -> Result<(), Refusal> {
+        if let Some(token) = call
+            .header("authorization")
+            .and_then(|a| a.strip_prefix("Bearer "))
+        {
+            return match self.audience(token) {
+                Some(audience) if audience.trim_end_matches('/') == "https://storage.azure.com" => {
+                    Ok(())
+                }
+                _ => Err(Refusal::new(
+                    401,
+                    "InvalidAuthenticationInfo",
+                    "the token is not for storage, or has run out",
+                )),
+            };
+        }
         let refused = |why: &str| Refusal::new(403, "AuthenticationFailed", why);
         let part = |name| call.param(name).unwrap_or_default();
         let signature = BASE64_STANDARD

@@ -11,14 +11,18 @@ const VERSION: &str = "2025-11-05";
 
 /// An error as storage tells it: status, code and XML body.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal {
+pub(in crate::local) struct Refusal {
     status: u16,
     code: &'static str,
     message: String,
 }
 
 impl Refusal {
-    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+    pub(in crate::local) fn new(
+        status: u16,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             code,

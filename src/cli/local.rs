@@ -1,0 +1,64 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::serve::log_to_stdout;
+use crate::config::LogFormat;
+use crate::domain::Cadence;
+use crate::local::{Local, Options};
+
+/// Everything stays in the data folder, so it goes on where it was when it is started again.
+/// Ctrl-C stops it.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// Port of the front, where functions are called.
+    #[arg(long, default_value_t = 7071)]
+    port: u16,
+    /// Folder of the state.
+    #[arg(long, default_value = ".poolkeeper", value_name = "DIR")]
+    data: PathBuf,
+    /// Write every exchange with the simulated services to this folder, secrets removed.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// Folder of host.json.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    app: PathBuf,
+    /// Start this maintenance once, and show what came of it.
+    #[arg(long, value_name = "CADENCE")]
+    maintain: Option<Cadence>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    log_to_stdout(LogFormat::Text);
+    let local = Local::start(Options {
+        port: arguments.port,
+        data: arguments.data,
+        record: arguments.record,
+        app: arguments.app,
+    })
+    .await?;
+    if let Some(cadence) = arguments.maintain {
+        println!("{}", local.maintain(cadence.as_str()).await?);
+    }
+    println!("{}", local.what_to_try());
+    stop_signal().await?;
+    println!("stopping");
+    local.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or what a service manager sends.
+async fn stop_signal() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut term = signal(SignalKind::terminate())?;
+        tokio::select! {
+            outcome = tokio::signal::ctrl_c() => outcome,
+            _ = term.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,108 @@
+//! The commands.
+
+mod check;
+mod journal;
+#[cfg(feature = "local")]
+mod local;
+mod runs;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, settings_file};
+
+/// Settings that a running embedded estate leaves for the other commands.
+const LOCAL_SETTINGS: &str = ".poolkeeper/settings.json";
+
+/// The operations team of a pooled multi-tenant Azure service.
+///
+/// Without a command it serves when the Functions host has set its port variable. To try it with
+/// no cloud: `poolkeeper local`, and in a second terminal `poolkeeper runs`.
+///
+/// Exit codes: 0 done, 1 a check failed, 2 settings or usage, 3 anything else.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = false)]
+struct Cli {
+    /// Settings for what the environment does not say, in the form of local.settings.json
+    /// [default: .poolkeeper/settings.json when it exists and no store is set].
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the Functions host on the port in `FUNCTIONS_CUSTOMHANDLER_PORT`.
+    Serve,
+    /// Run everything on this machine: the embedded estate, a stand-in for the Functions host, and
+    /// the handler.
+    #[cfg(feature = "local")]
+    Local(local::Arguments),
+    /// Read the estate file and tell everything that is wrong. Needs no network.
+    Check(check::Arguments),
+    /// Show runs, newest first, or one run with its tasks and findings.
+    Runs(runs::Arguments),
+    /// Read or prove the journal.
+    #[command(subcommand)]
+    Journal(journal::Arguments),
+}
+
+/// Runs the command line.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let in_host = std::env::var_os("FUNCTIONS_CUSTOMHANDLER_PORT").is_some();
+    let command = match cli.command {
+        Some(command) => command,
+        None if in_host => Command::Serve,
+        None => {
+            eprintln!("no command, and no Functions host: see `poolkeeper --help`");
+            return ExitCode::from(2);
+        }
+    };
+    let settings = match settings(cli.settings.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => return failed(2, &error),
+    };
+    let config = || Config::from_env(&settings).map_err(anyhow::Error::from);
+    let outcome = match command {
+        Command::Check(arguments) => return check::run(&arguments),
+        #[cfg(feature = "local")]
+        Command::Local(arguments) => local::run(arguments).await,
+        command => {
+            let config = match config() {
+                Ok(config) => config,
+                // The host shows standard error as an error, and quotes it when the handler ends.
+                Err(error) => return failed(2, &error),
+            };
+            match command {
+                Command::Serve => serve::run(config).await,
+                Command::Runs(arguments) => runs::run(config, arguments).await,
+                Command::Journal(arguments) => journal::run(config, arguments).await,
+                _ => Ok(ExitCode::SUCCESS),
+            }
+        }
+    };
+    outcome.unwrap_or_else(|error| failed(3, &error))
+}
+
+fn failed(code: u8, error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(code)
+}
+
+fn settings(named: Option<&Path>) -> anyhow::Result<BTreeMap<String, String>> {
+    match named {
+        Some(path) => settings_file(path),
+        None if std::env::var_os("POOLKEEPER_BLOB_ENDPOINT").is_none()
+            && Path::new(LOCAL_SETTINGS).is_file() =>
+        {
+            settings_file(Path::new(LOCAL_SETTINGS))
+        }
+        None => Ok(BTreeMap::new()),
+    }
+}

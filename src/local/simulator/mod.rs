@@ -1,0 +1,256 @@
+//! One loopback server for everything of Azure that is simulated: storage and identity so far.
+
+mod faults;
+mod identity;
+mod record;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde_json::json;
+
+pub use faults::{Fault, FaultKind};
+
+use super::storage::{ACCOUNT, Refusal, Storage};
+use faults::Faults;
+use record::Recorder;
+
+/// The largest request body, bytes.
+const MOST_BODY_BYTES: usize = 256 * 1024 * 1024;
+
+/// How to start a [`Simulator`].
+pub struct Options {
+    /// Folder of the state; made when missing.
+    pub data: PathBuf,
+    /// Loopback port, 0 for any.
+    pub port: u16,
+    /// Folder for recorded exchanges.
+    pub record: Option<PathBuf>,
+}
+
+struct Shared {
+    storage: Storage,
+    faults: Faults,
+    recorder: Option<Recorder>,
+    /// What `/_sim` asks for.
+    sim_key: String,
+    /// What the identity endpoint asks for.
+    identity_header: String,
+}
+
+/// Simulated Azure, running. It ends when this is dropped.
+pub struct Simulator {
+    port: u16,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Simulator {
+    /// Opens the state and serves it on loopback.
+    ///
+    /// Errors: the folder is in use by another simulator, or the port is taken.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let storage = Storage::open(&options.data).await?;
+        let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
+            .await
+            .with_context(|| {
+                format!(
+                    "listen on 127.0.0.1:{}: is another one running? choose another port",
+                    options.port
+                )
+            })?;
+        let port = listener.local_addr()?.port();
+        let shared = Arc::new(Shared {
+            storage,
+            faults: Faults::default(),
+            recorder,
+            sim_key: uuid::Uuid::new_v4().simple().to_string(),
+            identity_header: uuid::Uuid::new_v4().simple().to_string(),
+        });
+        let router = router(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the simulator ended");
+            }
+        });
+        Ok(Self {
+            port,
+            shared,
+            server,
+        })
+    }
+
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn service(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/{name}/{ACCOUNT}", self.port)
+    }
+
+    /// Blob service URL with a shared access signature.
+    #[must_use]
+    pub fn blob_url(&self) -> String {
+        let sas = self.shared.storage.key.account_sas("b");
+        format!("{}?{sas}", self.service("blob"))
+    }
+
+    /// Queue service URL with a shared access signature.
+    #[must_use]
+    pub fn queue_url(&self) -> String {
+        let sas = self.shared.storage.key.account_sas("q");
+        format!("{}?{sas}", self.service("queue"))
+    }
+
+    /// Both services in the form that `AzureWebJobsStorage` has.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        format!(
+            "BlobEndpoint={};QueueEndpoint={};SharedAccessSignature={}",
+            self.service("blob"),
+            self.service("queue"),
+            self.shared.storage.key.account_sas("bq")
+        )
+    }
+
+    /// What `IDENTITY_ENDPOINT` names.
+    #[must_use]
+    pub fn identity_url(&self) -> String {
+        format!("http://127.0.0.1:{}/msi/token", self.port)
+    }
+
+    /// What `IDENTITY_HEADER` holds.
+    #[must_use]
+    pub fn identity_header(&self) -> &str {
+        &self.shared.identity_header
+    }
+
+    /// What `/_sim` asks for in `x-sim-key`; new at every start.
+    #[must_use]
+    pub fn sim_key(&self) -> &str {
+        &self.shared.sim_key
+    }
+
+    /// Makes coming requests fail.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.faults.add(fault);
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let faults = get(list_faults).post(add_fault).delete(clear_faults);
+    Router::new()
+        .route("/_sim/faults", faults)
+        .route_layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            keyed,
+        ))
+        .route("/msi/token", get(serve))
+        .route("/{service}/{*rest}", axum::routing::any(serve))
+        .fallback(|| async { refuse(404, "ResourceNotFound", "nothing is simulated here") })
+        .layer(axum::middleware::from_fn(closed))
+        .with_state(shared)
+}
+
+fn refuse(status: u16, code: &'static str, why: &str) -> Response {
+    Refusal::new(status, code, why).into()
+}
+
+/// Only this machine's own programs are served: no page of another site, no rebound name.
+async fn closed(request: Request, next: Next) -> Response {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+        return refuse(403, "HostNotAllowed", "only loopback names are served");
+    }
+    if request.headers().contains_key(header::ORIGIN) {
+        return refuse(403, "OriginNotAllowed", "pages are not served");
+    }
+    next.run(request).await
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MOST_BODY_BYTES).await else {
+        return refuse(413, "RequestBodyTooLarge", "the body is too large");
+    };
+    let fault = shared.faults.take(&parts);
+    if let Some(refusal) = faults::before(fault).await {
+        return refusal;
+    }
+    let response = answer(&shared, &parts, body.clone()).await;
+    let response = match &shared.recorder {
+        Some(recorder) => recorder.note(&parts, &body, response).await,
+        None => response,
+    };
+    faults::after(fault, response).await
+}
+
+async fn answer(shared: &Shared, parts: &Parts, body: Bytes) -> Response {
+    if parts.uri.path() == "/msi/token" {
+        return identity::answer(&shared.storage.key, &shared.identity_header, parts);
+    }
+    match shared.storage.answer(parts, body).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into(),
+    }
+}
+
+/// Lets in who knows this start's key.
+async fn keyed(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    use sha2::{Digest as _, Sha256};
+    let given = request
+        .headers()
+        .get("x-sim-key")
+        .map_or(&b""[..], |k| k.as_bytes());
+    // Hashed, so that the comparison tells nothing by its time.
+    if Sha256::digest(given) != Sha256::digest(shared.sim_key.as_bytes()) {
+        let body = Json(json!({ "error": "x-sim-key is wrong" }));
+        return (StatusCode::UNAUTHORIZED, body).into_response();
+    }
+    next.run(request).await
+}
+
+async fn list_faults(State(shared): State<Arc<Shared>>) -> Response {
+    Json(shared.faults.list()).into_response()
+}
+
+async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Fault>(&body) {
+        Ok(fault) => {
+            shared.faults.add(fault);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => {
+            let body = Json(json!({ "error": error.to_string() }));
+            (StatusCode::BAD_REQUEST, body).into_response()
+        }
+    }
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.faults.clear();
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,188 @@
+//! Storage, host and handler in one command.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::host::{self, Host};
+use super::simulator::{self, Simulator};
+
+/// How to start a [`Local`].
+pub struct Options {
+    /// Port of the front.
+    pub port: u16,
+    /// Folder of the state.
+    pub data: PathBuf,
+    /// Folder of recorded exchanges.
+    pub record: Option<PathBuf>,
+    /// Folder of `host.json`.
+    pub app: PathBuf,
+}
+
+/// The embedded estate with a running handler.
+pub struct Local {
+    host: Host,
+    // Dropped after the host, whose handler needs it to the last.
+    _simulator: Simulator,
+    data: PathBuf,
+}
+
+/// The handler's first answer is waited for this long.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// A run that was asked for is waited for this long.
+const RUN_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+impl Local {
+    /// Starts everything and waits until the handler answers.
+    ///
+    /// `settings.json` and `admin.key` in the data folder are for this user only; they let the
+    /// other commands find the store, and `/admin` be called.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let simulator = Simulator::start(simulator::Options {
+            data: options.data.clone(),
+            port: 0,
+            record: options.record,
+        })
+        .await?;
+        let own = settings(&simulator);
+        let mut settings: BTreeMap<String, String> = std::env::vars().collect();
+        settings.extend(developer_settings(&options.app)?);
+        settings.extend(own.clone());
+        let host = Host::start(host::Options {
+            app: options.app,
+            port: options.port,
+            settings,
+            executable: std::env::current_exe().context("find the running program")?,
+        })
+        .await?;
+        let file = serde_json::to_string_pretty(&json!({ "IsEncrypted": false, "Values": own }))?;
+        write_private(&options.data.join("settings.json"), &file)?;
+        write_private(&options.data.join("admin.key"), host.admin_key())?;
+        write_private(&options.data.join("sim.key"), simulator.sim_key())?;
+        host.ready(START_LIMIT).await?;
+        Ok(Self {
+            host,
+            _simulator: simulator,
+            data: options.data,
+        })
+    }
+
+    /// Starts maintenance through the front and waits for its end; gives a few lines about it.
+    pub async fn maintain(&self, cadence: &str) -> anyhow::Result<String> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let url = self.host.url();
+        let taken: Value = http
+            .post(format!("{url}/api/maintenance/{cadence}"))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let run = taken["run"].as_str().context("the answer names no run")?;
+        let deadline = tokio::time::Instant::now() + RUN_LIMIT;
+        loop {
+            let shown: Value = http
+                .get(format!("{url}/api/runs/{run}"))
+                .send()
+                .await?
+                .error_for_status()?
+                .json()
+                .await?;
+            if !shown["finished"].is_null() {
+                let mut lines = vec![format!(
+                    "{cadence} maintenance: {}",
+                    shown["state"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .replace('_', " ")
+                )];
+                for task in shown["tasks"].as_array().into_iter().flatten() {
+                    lines.push(format!(
+                        "  {}: {}",
+                        task["task"].as_str().unwrap_or_default(),
+                        task["summary"].as_str().unwrap_or_default()
+                    ));
+                }
+                return Ok(lines.join("\n"));
+            }
+            anyhow::ensure!(
+                tokio::time::Instant::now() < deadline,
+                "run {run} has not ended after {RUN_LIMIT:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What a newcomer can do now.
+    #[must_use]
+    pub fn what_to_try(&self) -> String {
+        let (url, data) = (self.host.url(), self.data.display());
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "poolkeeper".into());
+        format!(
+            "\nPoolkeeper is up, with no cloud. Open\n\
+             \x20 {url}/api/runs      runs, newest first\n\
+             \x20 {url}/api/health    version and ok\n\
+             or try in a second terminal\n\
+             \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
+             \x20 curl -X POST {url}/api/maintenance/daily -d ''\n\
+             \x20 curl -X POST {url}/admin/functions/minute-tick -H \"x-functions-key: $(cat {data}/admin.key)\" -d '{{}}'\n\
+             \x20 {program} runs\n\
+             \x20 {program} journal verify\n\
+             State is kept in {data}. Ctrl-C stops everything.\n"
+        )
+    }
+
+    /// Kills the handler, then ends the rest.
+    pub async fn stop(self) {
+        self.host.stop().await;
+    }
+}
+
+/// What points the handler at the embedded estate.
+fn settings(simulator: &Simulator) -> BTreeMap<String, String> {
+    [
+        ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
+        ("AzureWebJobsStorage", simulator.connection_string()),
+        ("POOLKEEPER_BLOB_ENDPOINT", simulator.blob_url()),
+        ("POOLKEEPER_QUEUE_ENDPOINT", simulator.queue_url()),
+        ("IDENTITY_ENDPOINT", simulator.identity_url()),
+        ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
+        ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
+        ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
+        ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),
+        ("POOLKEEPER_LOG", "text".into()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// `local.settings.json` of the app folder, if a developer keeps one.
+fn developer_settings(app: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let path = app.join("local.settings.json");
+    if path.is_file() {
+        crate::config::settings_file(&path)
+    } else {
+        Ok(BTreeMap::new())
+    }
+}
+
+/// Writes a file that only this user can read, whole or not at all.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || {
+        options.open(&new)?.write_all(text.as_bytes())?;
+        std::fs::rename(&new, path)
+    };
+    write().with_context(|| format!("write `{}`", path.display()))
+}
