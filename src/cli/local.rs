@@ -6,7 +6,7 @@ use clap::Args;
 use super::serve::log_to_stdout;
 use crate::config::LogFormat;
 use crate::domain::Cadence;
-use crate::local::{Local, Options};
+use crate::local::{Local, Options, Services};
 
 /// Everything stays in the data folder, so it goes on where it was when it is started again.
 /// Ctrl-C stops it.
@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Folder of host.json.
     #[arg(long, default_value = ".", value_name = "DIR")]
     app: PathBuf,
+    /// Start the simulated services only, for a handler that is started by hand.
+    #[arg(long, conflicts_with = "maintain")]
+    services_only: bool,
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
@@ -31,13 +34,19 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     log_to_stdout(LogFormat::Text);
-    let local = Local::start(Options {
+    let options = Options {
         port: arguments.port,
         data: arguments.data,
         record: arguments.record,
         app: arguments.app,
-    })
-    .await?;
+    };
+    if arguments.services_only {
+        let services = Services::start(&options).await?;
+        println!("{}", services.what_to_try());
+        stop_signal().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let local = Local::start(options).await?;
     if let Some(cadence) = arguments.maintain {
         println!("{}", local.maintain(cadence.as_str()).await?);
     }

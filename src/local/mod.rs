@@ -10,4 +10,4 @@ mod storage;
 mod together;
 
 pub use leash::{LEASH, hold_leash};
-pub use together::{Local, Options};
+pub use together::{Local, Options, Services};

@@ -23,11 +23,51 @@ pub struct Options {
     pub app: PathBuf,
 }
 
+/// The simulated services, without a handler.
+pub struct Services {
+    simulator: Simulator,
+    settings: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Services {
+    /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
+    /// other commands find them; `sim.key` lets faults be asked for.
+    pub async fn start(options: &Options) -> anyhow::Result<Self> {
+        let simulator = Simulator::start(simulator::Options {
+            data: options.data.clone(),
+            port: 0,
+            record: options.record.clone(),
+        })
+        .await?;
+        let values = settings(&simulator);
+        let file = json!({ "IsEncrypted": false, "Values": values });
+        let settings = options.data.join("settings.json");
+        write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
+        write_private(&options.data.join("sim.key"), simulator.sim_key())?;
+        Ok(Self {
+            simulator,
+            settings,
+            values,
+        })
+    }
+
+    /// Where they are, and how to point a handler at them.
+    #[must_use]
+    pub fn what_to_try(&self) -> String {
+        format!(
+            "The simulated services are up on port {}; the settings for a handler are in {}.\nCtrl-C stops them.",
+            self.simulator.port(),
+            self.settings.display()
+        )
+    }
+}
+
 /// The embedded estate with a running handler.
 pub struct Local {
     host: Host,
     // Dropped after the host, whose handler needs it to the last.
-    _simulator: Simulator,
+    _services: Services,
     data: PathBuf,
 }
 
@@ -39,19 +79,12 @@ const RUN_LIMIT: Duration = Duration::from_secs(15 * 60);
 impl Local {
     /// Starts everything and waits until the handler answers.
     ///
-    /// `settings.json` and `admin.key` in the data folder are for this user only; they let the
-    /// other commands find the store, and `/admin` be called.
+    /// `admin.key` in the data folder, for this user only, lets `/admin` be called.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let simulator = Simulator::start(simulator::Options {
-            data: options.data.clone(),
-            port: 0,
-            record: options.record,
-        })
-        .await?;
-        let own = settings(&simulator);
+        let services = Services::start(&options).await?;
         let mut settings: BTreeMap<String, String> = std::env::vars().collect();
         settings.extend(developer_settings(&options.app)?);
-        settings.extend(own.clone());
+        settings.extend(services.values.clone());
         let host = Host::start(host::Options {
             app: options.app,
             port: options.port,
@@ -59,14 +92,11 @@ impl Local {
             executable: std::env::current_exe().context("find the running program")?,
         })
         .await?;
-        let file = serde_json::to_string_pretty(&json!({ "IsEncrypted": false, "Values": own }))?;
-        write_private(&options.data.join("settings.json"), &file)?;
         write_private(&options.data.join("admin.key"), host.admin_key())?;
-        write_private(&options.data.join("sim.key"), simulator.sim_key())?;
         host.ready(START_LIMIT).await?;
         Ok(Self {
             host,
-            _simulator: simulator,
+            _services: services,
             data: options.data,
         })
     }

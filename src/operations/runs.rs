@@ -1,5 +1,7 @@
 //! Reading runs: for the web, and for the command line.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
@@ -59,4 +61,19 @@ pub async fn one(app: &App, id: &RunId) -> anyhow::Result<Option<Run>> {
         inbox.work()?,
         inbox.accepted,
     )))
+}
+
+/// How many runs the store holds: accepted, running and finished. Lists all of their names.
+pub async fn count(app: &App) -> Result<usize, Error> {
+    let store = app.store()?;
+    let mut ids = BTreeSet::new();
+    for folder in ["inbox/", "runs/"] {
+        let names = store.list_all(folder).await?;
+        ids.extend(
+            names
+                .into_iter()
+                .map(|name| name[folder.len()..].to_owned()),
+        );
+    }
+    Ok(ids.len())
 }

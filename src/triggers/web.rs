@@ -15,7 +15,7 @@ use crate::domain::Cadence;
 use crate::journal::{Cause, Run, RunId, Work};
 use crate::operations::accept_maintenance;
 use crate::operations::maintenance::Task;
-use crate::operations::runs::{RunPage, one, recent};
+use crate::operations::runs::{count, one, recent};
 use crate::store::Error;
 
 /// The largest body of any request, bytes.
@@ -170,15 +170,19 @@ pub(super) fn taken(run: &RunId, new: bool) -> Response {
 pub(super) struct RunsQuery {
     from: Option<String>,
     most: Option<usize>,
+    count: Option<bool>,
 }
 
-/// Runs, newest first.
+/// Runs, newest first; with `count=true` only how many there are.
 pub(super) async fn runs(
     State(app): State<Arc<App>>,
     Query(query): Query<RunsQuery>,
-) -> Result<Json<RunPage>, Problem> {
+) -> Result<Json<Value>, Problem> {
+    if query.count == Some(true) {
+        return Ok(Json(json!({ "accepted": count(&app).await? })));
+    }
     let most = query.most.unwrap_or(50).clamp(1, 500);
-    Ok(Json(recent(&app, query.from, most).await?))
+    Ok(Json(json!(recent(&app, query.from, most).await?)))
 }
 
 /// One run, also when it is accepted and not started yet.

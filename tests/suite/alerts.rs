@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-fn alert(id: &str, condition: &str) -> Value {
+pub(crate) fn alert(id: &str, condition: &str) -> Value {
     json!({
         "schemaId": "azureMonitorCommonAlertSchema",
         "data": { "essentials": {

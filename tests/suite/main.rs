@@ -2,6 +2,8 @@
 //! storage, all on loopback.
 
 mod alerts;
+mod host;
 mod maintenance;
+mod processes;
 mod store;
 mod world;

@@ -6,6 +6,8 @@ use poolkeeper::config::Config;
 use poolkeeper::local::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
+pub(crate) const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
+
 /// An embedded estate with one or more handlers on it.
 pub(crate) struct World {
     pub(crate) simulator: Simulator,
@@ -59,15 +61,23 @@ impl World {
         panic!("the storage did not let go of its state");
     }
 
-    pub(crate) fn app(&self, clock: Clock) -> App {
-        let values = BTreeMap::from([
+    /// App settings that point at this storage.
+    pub(crate) fn settings(&self) -> BTreeMap<String, String> {
+        [
+            ("AzureWebJobsStorage", self.simulator.connection_string()),
             ("POOLKEEPER_BLOB_ENDPOINT", self.simulator.blob_url()),
             ("POOLKEEPER_QUEUE_ENDPOINT", self.simulator.queue_url()),
-            (
-                "FUNCTIONS_APP_ROOT_PATH",
-                env!("CARGO_MANIFEST_DIR").to_owned(),
-            ),
-        ]);
+            ("POOLKEEPER_QUEUE", "poolkeeper-work".to_owned()),
+            ("POOLKEEPER_LOG", "text".to_owned()),
+            ("FUNCTIONS_APP_ROOT_PATH", PROJECT.to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    pub(crate) fn app(&self, clock: Clock) -> App {
+        let values = self.settings();
         let config = Config::read(|name| values.get(name).cloned()).expect("settings");
         App::new(config, clock)
     }

@@ -18,7 +18,8 @@ use super::package::Command;
 const MOST_ERRORS: usize = 3;
 /// A failure is forgotten after this time.
 const ERRORS_COUNT_FOR: Duration = Duration::from_secs(30 * 60);
-/// How soon the platform starts a host again that has ended: later every time, up to the most.
+/// How soon the platform starts a host again that has ended: later every time that the handler did
+/// not even answer, up to the most.
 const HOST_RESTART: Duration = Duration::from_millis(500);
 const HOST_RESTART_MOST: Duration = Duration::from_secs(30);
 const READY_EVERY: Duration = Duration::from_millis(25);
@@ -70,6 +71,7 @@ impl Handler {
             start_limit,
             tell,
             ordered,
+            answered: false,
         };
         Self {
             state,
@@ -125,6 +127,8 @@ struct Keeper {
     start_limit: Duration,
     tell: watch::Sender<State>,
     ordered: mpsc::Receiver<()>,
+    /// Whether the last process came to answer.
+    answered: bool,
 }
 
 /// How one process ended.
@@ -139,7 +143,7 @@ impl Keeper {
         let mut errors: VecDeque<Instant> = VecDeque::new();
         let mut pause = HOST_RESTART;
         loop {
-            let started = Instant::now();
+            self.answered = false;
             self.tell.send_replace(State::Starting { pid: None });
             let why = match self.once().await {
                 Err(error) => format!("{error:#}"),
@@ -160,7 +164,7 @@ impl Keeper {
             if errors.len() >= MOST_ERRORS {
                 tracing::error!("the handler failed {MOST_ERRORS} times: the host starts afresh");
                 errors.clear();
-                if now.duration_since(started) > HOST_RESTART_MOST {
+                if self.answered {
                     pause = HOST_RESTART;
                 }
                 tokio::time::sleep(pause).await;
@@ -191,6 +195,7 @@ impl Keeper {
             Some(end) => end,
             None => {
                 self.tell.send_replace(State::Ready { port, pid });
+                self.answered = true;
                 tokio::select! {
                     status = child.wait() => End::Exit(status?),
                     _ = self.ordered.recv() => End::Ordered,
