@@ -5,4 +5,6 @@ pub mod maintenance;
 pub mod runs;
 mod work;
 
-pub use work::{Acceptance, Inbox, Settled, accept_alert, accept_maintenance, settle, sweep};
+pub use work::{
+    Acceptance, Inbox, Settled, accept_alert, accept_maintenance, alert_document, settle, sweep,
+};

@@ -62,16 +62,23 @@ pub(crate) struct Nudge {
 
 /// Takes an alert: durable when this returns. `payload` is what `alert` was read from.
 pub async fn accept_alert(app: &App, alert: &Alert, payload: &Bytes) -> Result<Acceptance, Error> {
+    let (run, document) = alert_document(alert, payload, app.clock.now());
+    take(app, run, document).await
+}
+
+/// The run of an alert, and the inbox document that accepts it.
+#[must_use]
+pub fn alert_document(alert: &Alert, payload: &Bytes, now: DateTime<Utc>) -> (RunId, Bytes) {
     let run: RunId = format!("alert-{}", alert.fingerprint())
         .parse()
         .expect("a fingerprint is hexadecimal");
     // The payload is JSON already, so it is embedded as it stands instead of being written anew.
-    let now = app.clock.now().to_rfc3339();
+    let now = now.to_rfc3339();
     let mut body = Vec::with_capacity(payload.len() + 128);
     body.extend_from_slice(format!(r#"{{"run":"{run}","accepted":"{now}","alert":"#).as_bytes());
     body.extend_from_slice(payload);
     body.push(b'}');
-    take(app, run, body.into()).await
+    (run, body.into())
 }
 
 /// Takes a maintenance run.

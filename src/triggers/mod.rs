@@ -33,7 +33,7 @@ pub async fn serve(app: App, port: u16) -> anyhow::Result<()> {
 
 /// All routes: HTTP functions at the path the client used, timers and queues at `/<function>`.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let functions = Router::new()
         .route("/", get(|| async { "poolkeeper" }))
         .route("/api/health", get(web::health))
         .route("/api/alerts", post(alerts::receive))
@@ -45,6 +45,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/monthly-maintenance", post(timers::monthly))
         .route("/minute-tick", post(timers::minute))
         .route("/work", post(queue::work))
+        .with_state(app);
+    guarded(functions)
+}
+
+/// What every request passes: the limit of its size, its origin, and answers with a reason where
+/// there is no function.
+pub fn guarded(functions: Router) -> Router {
+    functions
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "there is no such function or page")
         })
@@ -56,5 +64,4 @@ pub fn router(app: Arc<App>) -> Router {
         })
         .layer(axum::middleware::from_fn(web::same_origin))
         .layer(DefaultBodyLimit::max(web::MOST_BODY_BYTES))
-        .with_state(app)
 }
