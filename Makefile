@@ -6,9 +6,13 @@ run:
 	target/debug/poolkeeper local --maintain daily
 
 # Everything that must hold, with only Rust, Node and Python on the machine.
-test:
+test: tests/azurite/node_modules/.package-lock.json
 	cargo test --locked
 	cargo check --locked --no-default-features
+
+# Azurite judges what is sent to storage. 3.35.0 is the newest for Node 20.
+tests/azurite/node_modules/.package-lock.json: tests/azurite/package-lock.json
+	npm ci --prefix tests/azurite --no-audit --no-fund --ignore-scripts
 
 lint:
 	cargo fmt --check

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use azure_core::http::Transport;
+use azure_core::credentials::TokenCredential;
 use serde::Deserialize;
 
 /// Every setting that Poolkeeper reads, in the order of the README. A test holds
@@ -69,6 +70,8 @@ pub enum Identity {
     },
     /// The signed-in `az` or `azd` of a developer.
     DeveloperTools,
+    /// A credential that whoever embeds Poolkeeper brings along. No setting leads here.
+    Given(Arc<dyn TokenCredential>),
 }
 
 /// Where Poolkeeper keeps what it knows.
@@ -86,8 +89,9 @@ pub struct StoreSettings {
     /// Work queue. `POOLKEEPER_QUEUE`, default `poolkeeper-work`.
     pub queue: String,
     pub identity: Identity,
-    /// HTTP transport of the SDK; `None` is its own. The suite passes one that trusts a test CA.
-    pub transport: Option<Transport>,
+    /// Client of the SDK; `None` is one with time-outs. Whoever embeds Poolkeeper may bring one that
+    /// trusts a certificate of its own.
+    pub http: Option<reqwest::Client>,
 }
 
 /// All settings of one process.
@@ -231,7 +235,7 @@ impl Config {
                 anchor_container,
                 queue,
                 identity,
-                transport: None,
+                http: None,
             },
             heartbeat,
             log,

@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::{Secret, TokenCredential};
-use azure_core::http::{RetryOptions, Url};
+use azure_core::http::{RetryOptions, Transport, Url};
 use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential,
     ManagedIdentityCredentialOptions, UserAssignedId,
@@ -48,15 +49,17 @@ impl Store {
             (true, true) => None,
             _ => Some(credential(&settings.identity)?),
         };
+        let http = match &settings.http {
+            Some(http) => http.clone(),
+            None => patient()?,
+        };
+        let transport = Transport::new(Arc::new(http));
         let mut options = BlobServiceClientOptions {
             version: SERVICE_VERSION.into(),
             ..Default::default()
         };
         options.client_options.retry = RetryOptions::none();
-        options
-            .client_options
-            .transport
-            .clone_from(&settings.transport);
+        options.client_options.transport = Some(transport.clone());
         let for_url = |url: &Url| {
             if signed(url) {
                 None
@@ -71,10 +74,7 @@ impl Store {
             ..Default::default()
         };
         options.client_options.retry = RetryOptions::none();
-        options
-            .client_options
-            .transport
-            .clone_from(&settings.transport);
+        options.client_options.transport = Some(transport.clone());
         let queue = QueueServiceClient::new(queue_url.clone(), for_url(&queue_url), Some(options))
             .and_then(|queues| queues.queue_client(&settings.queue))
             .map_err(|e| Error::Setting(format!("POOLKEEPER_QUEUE_ENDPOINT: {e}")))?;
@@ -102,6 +102,20 @@ impl Store {
     pub(super) fn blob(&self, path: &str) -> BlobClient {
         self.container.blob_client(path)
     }
+}
+
+/// An answer that has not come by then never comes: shorter than a lease of 15 seconds, so that a
+/// hanging request cannot outlive the right to make it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
+fn patient() -> Result<reqwest::Client, Error> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_LIMIT)
+        .timeout(ANSWER_LIMIT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|e| Error::Setting(format!("the HTTP client: {e}")))
 }
 
 fn endpoint(name: &str, text: &str) -> Result<Url, Error> {
@@ -138,6 +152,7 @@ fn credential(identity: &Identity) -> Result<Arc<dyn TokenCredential>, Error> {
             None,
         )
         .map_err(setting)?,
+        Identity::Given(credential) => Arc::clone(credential),
         Identity::DeveloperTools => DeveloperToolsCredential::new(None).map_err(setting)?,
     })
 }

@@ -3,7 +3,8 @@ use std::time::Duration;
 use azure_storage_queue::models::{QueueClientSendMessageOptions, QueueMessage};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::error::answer;
 use super::retry::tried;
@@ -12,8 +13,14 @@ use super::{Error, Store};
 /// A queue message holds 64 KiB of text, and base64 makes three bytes four.
 const MOST_BYTES: usize = 48 * 1024;
 
-/// The key of a message that only says where its text is.
-const OVERFLOW: &str = "overflow";
+const OVERFLOW_FOLDER: &str = "overflow/";
+
+/// A message that only says where its text is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overflow {
+    overflow: String,
+}
 
 impl Store {
     /// Sends a message to the work queue, not to be seen before `delay` is over.
@@ -21,17 +28,15 @@ impl Store {
     /// A message that is too long for the queue is kept as a document and the message names it.
     /// Sending twice is harmless: a message is only a nudge, its work is known by its run.
     pub async fn send<T: Serialize>(&self, message: &T, delay: Duration) -> Result<(), Error> {
-        let path = "a queue message";
-        let mut body = serde_json::to_vec(message).map_err(|e| Error::Unreadable {
-            path: path.into(),
+        let unreadable = |e: serde_json::Error| Error::Unreadable {
+            path: "a queue message".into(),
             why: e.to_string(),
-        })?;
+        };
+        let mut body = serde_json::to_vec(message).map_err(unreadable)?;
         if body.len() > MOST_BYTES {
-            let name = format!("overflow/{}.json", uuid::Uuid::new_v4());
-            self.create_bytes(&name, body.into()).await?;
-            body = serde_json::json!({ OVERFLOW: name })
-                .to_string()
-                .into_bytes();
+            let overflow = format!("{OVERFLOW_FOLDER}{}.json", uuid::Uuid::new_v4());
+            self.create_bytes(&overflow, body.into()).await?;
+            body = serde_json::to_vec(&Overflow { overflow }).map_err(unreadable)?;
         }
         let text = BASE64_STANDARD.encode(body);
         let visibility = i32::try_from(delay.as_secs())
@@ -60,5 +65,33 @@ impl Store {
             .result
             .map(drop)
             .map_err(|e| Error::from_sdk("send a queue message", &e))
+    }
+
+    /// Reads the text of a message that [`Store::send`] sent, from its document if it was long.
+    ///
+    /// Errors: `Unreadable` if it is no such text, or if its document is gone.
+    pub async fn message<T: DeserializeOwned>(&self, text: &str) -> Result<T, Error> {
+        let unreadable = |why: String| Error::Unreadable {
+            path: "a queue message".into(),
+            why,
+        };
+        match serde_json::from_str::<Overflow>(text) {
+            Ok(Overflow { overflow }) if overflow.starts_with(OVERFLOW_FOLDER) => self
+                .get(&overflow)
+                .await?
+                .map(|stored| stored.value)
+                .ok_or_else(|| unreadable(format!("`{overflow}` is gone"))),
+            _ => serde_json::from_str(text).map_err(|e| unreadable(e.to_string())),
+        }
+    }
+
+    /// Deletes what a message left behind, once it is worked. Safe to repeat.
+    pub async fn forget_message(&self, text: &str) -> Result<(), Error> {
+        match serde_json::from_str::<Overflow>(text) {
+            Ok(Overflow { overflow }) if overflow.starts_with(OVERFLOW_FOLDER) => {
+                self.delete(&overflow).await
+            }
+            _ => Ok(()),
+        }
     }
 }

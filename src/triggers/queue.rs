@@ -12,6 +12,7 @@ use super::web::Problem;
 use crate::app::App;
 use crate::journal::RunId;
 use crate::operations::settle;
+use crate::store::Error;
 
 #[derive(Deserialize)]
 struct Message {
@@ -22,12 +23,15 @@ struct Message {
 /// the message again and parks it in the poison queue in the end.
 pub(super) async fn work(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Problem> {
     let text = text(&data(&body, "message")?)?;
-    let message: Message = serde_json::from_str(&text).map_err(|e| {
-        Problem::new(
+    let store = app.store()?;
+    let message: Message = store.message(&text).await.map_err(|error| match error {
+        Error::Unreadable { why, .. } => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!("the queue message names no run: {e}"),
-        )
+            format!("the queue message names no run: {why}"),
+        ),
+        other => other.into(),
     })?;
     let settled = settle(&app, &message.run).await?;
+    store.forget_message(&text).await?;
     Ok(done(format!("run {}: {settled}", message.run)))
 }

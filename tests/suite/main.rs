@@ -2,6 +2,7 @@
 //! storage, all on loopback.
 
 mod alerts;
+mod azurite;
 mod host;
 mod maintenance;
 mod processes;

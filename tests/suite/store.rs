@@ -1,15 +1,71 @@
 use poolkeeper::app::Clock;
 use poolkeeper::journal::{Cause, Run, Work};
-use poolkeeper::store::{Created, Error, LogTail};
+use poolkeeper::store::{Created, Error, LogTail, Store};
 use serde_json::{Value, json};
 
+use crate::azurite::{Azurite, Security};
 use crate::world::World;
 
+/// The one suite: what the store promises, whoever keeps it.
+async fn promises(store: &Store) {
+    documents_are_created_once_and_replaced_only_as_they_were_read(store).await;
+    lists_go_on_page_after_page_and_names_may_hold_anything(store).await;
+    a_log_is_appended_where_it_ends_or_not_at_all(store).await;
+    a_lease_keeps_others_out_and_its_number_grows(store).await;
+    a_long_message_is_kept_beside_the_queue(store).await;
+}
+
 #[tokio::test]
-async fn documents_are_created_once_and_replaced_only_as_they_were_read() {
+async fn the_simulator_keeps_what_the_store_promises() {
     let world = World::start().await;
     let app = world.app(Clock::System);
-    let store = app.store().expect("a store");
+    promises(app.store().expect("a store")).await;
+}
+
+#[tokio::test]
+async fn azurite_keeps_what_the_store_promises_by_signature() {
+    let azurite = Azurite::start(Security::SignatureOverHttp).await;
+    let app = azurite.app();
+    promises(app.store().expect("a store")).await;
+}
+
+#[tokio::test]
+async fn azurite_keeps_what_the_store_promises_by_token() {
+    let azurite = Azurite::start(Security::TokenOverHttps).await;
+    let app = azurite.app();
+    promises(app.store().expect("a store")).await;
+}
+
+async fn a_long_message_is_kept_beside_the_queue(store: &Store) {
+    let short = json!({ "run": "r" });
+    let read: Value = store.message(&short.to_string()).await.expect("a message");
+    assert_eq!(read, short);
+    let long = json!({ "run": "r", "filler": "x".repeat(100_000) });
+    store
+        .send(&long, std::time::Duration::ZERO)
+        .await
+        .expect("sent");
+    let kept = store.list("overflow/", None, 10).await.expect("a page");
+    assert_eq!(kept.names.len(), 1);
+    let text = json!({ "overflow": kept.names[0] }).to_string();
+    let read: Value = store.message(&text).await.expect("a message");
+    assert_eq!(read, long);
+    store.forget_message(&text).await.expect("forgotten");
+    store
+        .forget_message(&text)
+        .await
+        .expect("forgotten already");
+    let gone = store.message::<Value>(&text).await;
+    assert!(matches!(gone, Err(Error::Unreadable { .. })), "{gone:?}");
+    let outside = json!({ "overflow": "runs/r.json" }).to_string();
+    let read: Value = store.message(&outside).await.expect("a plain message");
+    assert_eq!(
+        read["overflow"], "runs/r.json",
+        "only its own folder is read"
+    );
+}
+
+async fn documents_are_created_once_and_replaced_only_as_they_were_read(store: &Store) {
     assert!(
         store
             .get::<Value>("a/b.json")
@@ -46,11 +102,7 @@ async fn documents_are_created_once_and_replaced_only_as_they_were_read() {
     store.delete("a/b.json").await.expect("deleted already");
 }
 
-#[tokio::test]
-async fn lists_go_on_page_after_page_and_names_may_hold_anything() {
-    let world = World::start().await;
-    let app = world.app(Clock::System);
-    let store = app.store().expect("a store");
+async fn lists_go_on_page_after_page_and_names_may_hold_anything(store: &Store) {
     let names = ["p/a b", "p/é", "p/障害&<1>", "p/%41", "q/other"];
     for name in names {
         store.create(name, &json!(name)).await.expect("created");
@@ -78,11 +130,7 @@ async fn lists_go_on_page_after_page_and_names_may_hold_anything() {
     }
 }
 
-#[tokio::test]
-async fn a_log_is_appended_where_it_ends_or_not_at_all() {
-    let world = World::start().await;
-    let app = world.app(Clock::System);
-    let store = app.store().expect("a store");
+async fn a_log_is_appended_where_it_ends_or_not_at_all(store: &Store) {
     let tail = store
         .append("log", LogTail::default(), "one\n".into())
         .await
@@ -99,11 +147,7 @@ async fn a_log_is_appended_where_it_ends_or_not_at_all() {
     assert_eq!(&log[..], b"one\ntwo\n");
 }
 
-#[tokio::test]
-async fn a_lease_keeps_others_out_and_its_number_grows() {
-    let world = World::start().await;
-    let app = world.app(Clock::System);
-    let store = app.store().expect("a store");
+async fn a_lease_keeps_others_out_and_its_number_grows(store: &Store) {
     let work = Work::Maintenance {
         cadence: poolkeeper::domain::Cadence::Daily,
         cause: Cause::Request,
