@@ -84,24 +84,20 @@ pub async fn newest(anchors: &Store) -> anyhow::Result<Option<(String, Anchor)>>
 pub async fn verify_all(store: &Store, anchors: &Store) -> anyhow::Result<Verification> {
     // The anchor is read first: a chain that grows meanwhile is still proven by it.
     let anchor = newest(anchors).await?;
-    let heads = read_heads(store).await?;
-    let mut chains = BTreeMap::new();
-    for (run, chain) in &heads {
+    let mut chains = each_chain(store, |run, chain| {
         let head = anchor.as_ref().and_then(|(_, a)| a.heads.get(run));
         let broken = match head {
             Some(head) => chain.against(head),
             None => chain.broken.clone(),
         };
-        chains.insert(
-            run.clone(),
-            ChainVerdict {
-                run: run.clone(),
-                records: chain.head().seq,
-                proven: head.filter(|_| broken.is_none()).map_or(0, |h| h.seq),
-                broken,
-            },
-        );
-    }
+        ChainVerdict {
+            run: run.to_owned(),
+            records: chain.head().seq,
+            proven: head.filter(|_| broken.is_none()).map_or(0, |h| h.seq),
+            broken,
+        }
+    })
+    .await?;
     if let Some((_, anchor)) = &anchor {
         for (run, head) in &anchor.heads {
             chains.entry(run.clone()).or_insert_with(|| ChainVerdict {
@@ -136,15 +132,14 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> anyhow::Result<(String, usize)> {
     let previous = newest(anchors).await?;
-    let mut heads: BTreeMap<String, Head> = BTreeMap::new();
-    for (name, chain) in read_heads(store).await? {
-        let before = previous.as_ref().and_then(|(_, a)| a.heads.get(&name));
-        let head = match before {
+    let mut heads = each_chain(store, |run, chain| {
+        let before = previous.as_ref().and_then(|(_, a)| a.heads.get(run));
+        match before {
             Some(before) if chain.against(before).is_some() => before.clone(),
             _ => chain.head(),
-        };
-        heads.insert(name, head);
-    }
+        }
+    })
+    .await?;
     for (name, head) in previous.iter().flat_map(|(_, a)| &a.heads) {
         heads.entry(name.clone()).or_insert_with(|| head.clone());
     }
@@ -181,11 +176,17 @@ pub async fn write(
     Ok((name, chains))
 }
 
-async fn read_heads(store: &Store) -> anyhow::Result<BTreeMap<String, Chain>> {
+/// What `judge` makes of each chain. A chain is let go when it is judged, so that memory holds a
+/// few of them and not all.
+async fn each_chain<T>(
+    store: &Store,
+    judge: impl Fn(&str, &Chain) -> T,
+) -> anyhow::Result<BTreeMap<String, T>> {
     let names = store
         .list_all("journal/")
         .await
         .context("list the journal")?;
+    let judge = &judge;
     stream::iter(names)
         .map(|name| async move {
             let run = name
@@ -198,7 +199,8 @@ async fn read_heads(store: &Store) -> anyhow::Result<BTreeMap<String, Chain>> {
                 .await
                 .with_context(|| format!("read `{name}`"))?
                 .unwrap_or_default();
-            Ok((run.clone(), Chain::read(&run, &log)))
+            let judged = judge(&run, &Chain::read(&run, &log));
+            Ok((run, judged))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect()

@@ -4,6 +4,7 @@
 mod alerts;
 mod azurite;
 mod host;
+mod journal;
 mod maintenance;
 mod processes;
 mod store;

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use poolkeeper::app::Clock;
+use poolkeeper::app::{App, Clock};
 use poolkeeper::journal::verify_all;
 use poolkeeper::local::host::{Host, Options};
 use serde_json::{Value, json};
 
 use crate::alerts::alert;
+use crate::azurite::{Azurite, Security};
 use crate::world::{PROJECT, World};
 
 const HANDLER: &str = env!("CARGO_BIN_EXE_poolkeeper");
@@ -93,8 +94,7 @@ async fn all_runs(world: &World, base: &str) -> (BTreeMap<String, String>, u64) 
     }
 }
 
-async fn journal_is_clean(world: &World, chains: usize) {
-    let app = world.app(Clock::System);
+async fn journal_is_clean(app: &App, chains: usize) {
     let (store, anchors) = (app.store().expect("a store"), app.anchors());
     let verdict = verify_all(store, anchors.expect("anchors"))
         .await
@@ -107,7 +107,20 @@ async fn journal_is_clean(world: &World, chains: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_deliveries_to_two_hosts_make_one_run() {
     let world = World::start().await;
-    let hosts = [host(world.settings()).await, host(world.settings()).await];
+    twenty_deliveries(&world, world.settings(), &world.app(Clock::System)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_deliveries_to_two_hosts_on_azurite_make_one_run() {
+    let (world, azurite) = (
+        World::start().await,
+        Azurite::start(Security::SignatureOverHttp).await,
+    );
+    twenty_deliveries(&world, azurite.settings(), &azurite.app()).await;
+}
+
+async fn twenty_deliveries(world: &World, settings: BTreeMap<String, String>, app: &App) {
+    let hosts = [host(settings.clone()).await, host(settings).await];
     let body = alert("twice", "Fired");
     let answers =
         join_all((0..20).map(|i| world.post(format!("{}/api/alerts", hosts[i % 2].url()), &body)))
@@ -121,9 +134,9 @@ async fn twenty_deliveries_to_two_hosts_make_one_run() {
     })
     .await;
     assert_eq!(done["tasks"].as_array().map(Vec::len), Some(1), "{done}");
-    let (runs, waiting) = all_runs(&world, &hosts[1].url()).await;
+    let (runs, waiting) = all_runs(world, &hosts[1].url()).await;
     assert_eq!((runs.len(), waiting), (1, 0), "{runs:?}");
-    journal_is_clean(&world, 1).await;
+    journal_is_clean(app, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +166,7 @@ async fn twenty_ticks_of_one_occurrence_on_two_hosts_make_one_run() {
         1,
         "{runs:?}"
     );
-    journal_is_clean(&world, runs.len()).await;
+    journal_is_clean(&world.app(Clock::System), runs.len()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,7 +244,7 @@ async fn fifty_kills_under_load_lose_no_accepted_alert() {
             "{run}"
         );
     }
-    journal_is_clean(&world, runs.len()).await;
+    journal_is_clean(&world.app(Clock::System), runs.len()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
