@@ -13,6 +13,7 @@ async fn tamper(world: &World, run: &str, lines: Option<&[String]>) {
     let (base, sas) = url.split_once('?').expect("a signature");
     let blob = format!("{base}/poolkeeper/journal/{run}.log?");
     let send = |request: reqwest::RequestBuilder| async move {
+        let request = request.header("x-ms-version", "2025-11-05");
         let answer = request.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
     };

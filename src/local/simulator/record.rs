@@ -37,8 +37,8 @@ impl Recorder {
         Ok(Self(Mutex::new(file)))
     }
 
-    /// Writes one exchange and gives the answer back as it was. Queues have no published contract
-    /// to be held against and are left out.
+    /// Writes one exchange and gives the answer back as it was. What Azure's published contract
+    /// does not hold is left out: queues, leases, append blobs and the making of containers.
     pub(super) async fn note(&self, parts: &Parts, body: &Bytes, response: Response) -> Response {
         let Some((url, service)) = public_url(parts) else {
             return response;
@@ -87,6 +87,14 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
             format!("http://127.0.0.1{path}{mark}{query}"),
             "managedidentity",
         ));
+    }
+    let kind = parts.headers.get("x-ms-blob-type");
+    if kind.is_some_and(|kind| kind == "AppendBlob")
+        || query.contains("comp=appendblock")
+        || query.contains("comp=lease")
+        || query == "restype=container"
+    {
+        return None;
     }
     let rest = path.strip_prefix("/blob/")?.strip_prefix(ACCOUNT)?;
     let url = format!("https://{ACCOUNT}.blob.core.windows.net{rest}{mark}{query}");
