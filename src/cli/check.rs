@@ -2,8 +2,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
-use crate::estate::Estate;
+use crate::estate::{Estate, EstateError, schema};
 
 /// Exit codes: 0 right, 1 wrong, 2 the file cannot be read.
 #[derive(Args)]
@@ -11,25 +12,39 @@ pub(super) struct Arguments {
     /// The estate file.
     #[arg(default_value = "infra/estate.toml")]
     estate: PathBuf,
+    /// Print the JSON Schema of the estate file instead, for editors.
+    #[arg(long, conflicts_with_all = ["estate", "json"])]
+    schema: bool,
+    /// Print one JSON document: what is wrong, with lines.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if arguments.schema {
+        println!("{:#}", schema());
+        return ExitCode::SUCCESS;
+    }
     let path = &arguments.estate;
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("cannot read `{}`: {error}", path.display());
+            eprintln!("error: cannot read `{}`: {error}", path.display());
             return ExitCode::from(2);
         }
     };
-    match Estate::parse(&text) {
-        Ok(_) => {
-            println!("`{}` is right", path.display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(1)
+    let problems = match Estate::parse(&text) {
+        Ok(_) => Vec::new(),
+        Err(EstateError(problems)) => problems,
+    };
+    if arguments.json {
+        println!("{:#}", json!({ "estate": path, "problems": problems }));
+    } else if problems.is_empty() {
+        println!("`{}` is right", path.display());
+    } else {
+        for problem in &problems {
+            println!("{}: {problem}", path.display());
         }
     }
+    ExitCode::from(u8::from(!problems.is_empty()))
 }

@@ -1,8 +1,13 @@
 use futures::future::join_all;
 use poolkeeper::app::Clock;
+use poolkeeper::operations::incidents::AlertRecord;
 use serde_json::{Value, json};
 
 use crate::world::World;
+
+/// The resource group of the estate that ships.
+const GROUP: &str =
+    "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe";
 
 pub(crate) fn alert(id: &str, condition: &str) -> Value {
     json!({
@@ -12,7 +17,7 @@ pub(crate) fn alert(id: &str, condition: &str) -> Value {
             "alertRule": "p95", "severity": "Sev1", "signalType": "Metric", "monitorCondition": condition,
             "monitoringService": "Platform", "firedDateTime": "2026-03-02T06:00:00Z",
             "resolvedDateTime": if condition == "Resolved" { json!("2026-03-02T06:05:00Z") } else { Value::Null },
-            "alertTargetIDs": ["/subscriptions/s/resourceGroups/g/providers/Microsoft.App/containerApps/a"]
+            "alertTargetIDs": [format!("{GROUP}/providers/Microsoft.App/containerApps/agent-api")]
         }, "alertContext": null }
     })
 }
@@ -102,4 +107,41 @@ async fn what_cannot_be_kept_is_not_accepted() {
         .send()
         .await;
     assert_eq!(answer.expect("an answer").status().as_u16(), 503);
+}
+
+#[tokio::test]
+async fn a_target_outside_the_estate_is_recorded_as_such() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let mut body = alert("a-4", "Fired");
+    let outside = "/subscriptions/99999999-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe/providers/Microsoft.App/containerApps/agent-api";
+    body["data"]["essentials"]["alertTargetIDs"] = json!([
+        format!("{GROUP}/providers/microsoft.documentdb/databaseaccounts/COSMOS-agents-jpe"),
+        outside,
+    ]);
+    let (status, answer) = world.post(format!("{base}/api/alerts"), &body).await;
+    assert_eq!(status, 202);
+    world.tick(&base, "minute-tick").await;
+    let run = answer["run"].as_str().expect("a run");
+    let run = world.get(format!("{base}/api/runs/{run}")).await;
+    assert_eq!(run["state"], "succeeded_with_findings", "{run}");
+    let findings = run["tasks"][0]["findings"].as_array().expect("findings");
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0]["code"], "target-outside-estate");
+    assert_eq!(findings[0]["subject"], outside);
+    let app = world.app(Clock::System);
+    let store = app.store().expect("a store");
+    let names = store.list_all("alerts/").await.expect("names");
+    let record = store
+        .get::<AlertRecord>(&names[0])
+        .await
+        .expect("an answer");
+    let stamps: Vec<_> = record
+        .expect("a record")
+        .value
+        .targets
+        .into_iter()
+        .map(|t| t.stamp)
+        .collect();
+    assert_eq!(stamps, [Some("jpe".to_owned()), None]);
 }

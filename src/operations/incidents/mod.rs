@@ -2,14 +2,14 @@
 
 mod record;
 
-pub use record::AlertRecord;
+pub use record::{AlertRecord, Target};
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use super::work::note;
 use crate::app::App;
-use crate::domain::Alert;
+use crate::domain::{Alert, Finding};
 use crate::journal::{Event, Journal, Run, RunState, TaskReport, Work};
 
 const TASK: &str = "receive_alert";
@@ -44,8 +44,18 @@ pub(super) async fn receive(
     )
     .await?;
     let alert = Alert::parse(payload.get().as_bytes())?;
-    let record = record::file(app, &alert, &run.id).await?;
-    let report = report(&record, started, app.clock.now());
+    // An alert is filed even if the estate file is broken: that night it is needed most.
+    let (targets, findings) = match app.estate() {
+        Ok(estate) => {
+            let targets = Target::find(&alert, estate);
+            let findings = targets.iter().filter(|t| t.stamp.is_none()).map(outside);
+            let findings = findings.collect();
+            (targets, findings)
+        }
+        Err(error) => (Vec::new(), vec![unreadable(&error)]),
+    };
+    let record = record::file(app, &alert, &targets, &run.id).await?;
+    let report = report(&record, findings, started, app.clock.now());
     note(
         journal,
         run,
@@ -56,13 +66,38 @@ pub(super) async fn receive(
     Ok(())
 }
 
-fn report(record: &AlertRecord, started: DateTime<Utc>, finished: DateTime<Utc>) -> TaskReport {
+fn outside(target: &Target) -> Finding {
+    Finding::new(
+        "target-outside-estate",
+        &target.id,
+        "the alert names something that is not in the estate: it is recorded and never acted on",
+    )
+}
+
+fn unreadable(error: &anyhow::Error) -> Finding {
+    Finding::new(
+        "estate-unreadable",
+        "estate",
+        format!("the targets could not be held against the estate: {error:#}"),
+    )
+}
+
+fn report(
+    record: &AlertRecord,
+    findings: Vec<Finding>,
+    started: DateTime<Utc>,
+    finished: DateTime<Utc>,
+) -> TaskReport {
     TaskReport {
         task: TASK.into(),
-        state: RunState::Succeeded,
+        state: if findings.is_empty() {
+            RunState::Succeeded
+        } else {
+            RunState::SucceededWithFindings
+        },
         started,
         finished,
         summary: record.summary(),
-        findings: Vec::new(),
+        findings,
     }
 }

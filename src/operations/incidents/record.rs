@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::domain::{Alert, Condition};
+use crate::estate::Estate;
 use crate::journal::RunId;
 use crate::store::{Created, Error};
 
@@ -10,8 +11,34 @@ use crate::store::{Created, Error};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertRecord {
     pub alert: Alert,
+    /// What the alert names, held against the estate when the first delivery was worked.
+    #[serde(default)]
+    pub targets: Vec<Target>,
     pub fired: Option<Delivery>,
     pub resolved: Option<Delivery>,
+}
+
+/// One resource that an alert names. The id is the sender's word and good for reading only: what
+/// is acted on comes from [`Estate::target`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub id: String,
+    /// Stamp of the estate that it belongs to; `None` if it is outside the estate.
+    pub stamp: Option<String>,
+}
+
+impl Target {
+    /// Holds the targets of an alert against the estate.
+    pub(super) fn find(alert: &Alert, estate: &Estate) -> Vec<Self> {
+        alert
+            .targets
+            .iter()
+            .map(|id| Self {
+                id: id.clone(),
+                stamp: estate.target(id).map(|t| t.resource().stamp.clone()),
+            })
+            .collect()
+    }
 }
 
 /// One delivery and the run that worked it.
@@ -22,9 +49,10 @@ pub struct Delivery {
 }
 
 impl AlertRecord {
-    fn new(alert: &Alert) -> Self {
+    fn new(alert: &Alert, targets: &[Target]) -> Self {
         Self {
             alert: alert.clone(),
+            targets: targets.to_vec(),
             fired: None,
             resolved: None,
         }
@@ -64,13 +92,18 @@ impl AlertRecord {
 }
 
 /// Files a delivery with its alert, however many processes do so at once.
-pub(super) async fn file(app: &App, alert: &Alert, run: &RunId) -> Result<AlertRecord, Error> {
+pub(super) async fn file(
+    app: &App,
+    alert: &Alert,
+    targets: &[Target],
+    run: &RunId,
+) -> Result<AlertRecord, Error> {
     let store = app.store()?;
     let path = format!("alerts/{}.json", alert.pair_key());
     loop {
         match store.get::<AlertRecord>(&path).await? {
             None => {
-                let mut record = AlertRecord::new(alert);
+                let mut record = AlertRecord::new(alert, targets);
                 record.add(alert, run);
                 if let Created::New(_) = store.create(&path, &record).await? {
                     return Ok(record);
@@ -132,7 +165,7 @@ mod tests {
             ),
         ];
         for (name, deliveries, expected) in cases {
-            let mut record = AlertRecord::new(deliveries[0]);
+            let mut record = AlertRecord::new(deliveries[0], &[]);
             for delivery in deliveries {
                 record.add(delivery, &run);
             }
