@@ -145,3 +145,68 @@ async fn a_target_outside_the_estate_is_recorded_as_such() {
         .collect();
     assert_eq!(stamps, [Some("jpe".to_owned()), None]);
 }
+
+/// One of each kind that Azure Monitor sends, in the official shape.
+#[tokio::test]
+async fn every_kind_of_alert_is_taken_worked_and_filed() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let folder = std::path::Path::new(crate::world::PROJECT).join("tests/fixtures/alerts");
+    // File, severity as it is filed, targets in the estate and outside it.
+    let cases = [
+        ("activity-log-administrative", Some("Sev4"), 1, 0),
+        ("autoscale", Some("Sev4"), 0, 1),
+        ("availability-test", Some("Sev0"), 0, 2),
+        ("budget-actual", None, 0, 0),
+        ("budget-forecasted", None, 0, 0),
+        ("log-v1", Some("Sev2"), 1, 0),
+        ("log-v2", Some("Sev1"), 1, 0),
+        ("metric-dynamic", Some("Sev2"), 1, 0),
+        ("metric-fired", Some("Sev1"), 1, 0),
+        ("metric-resolved", Some("Sev1"), 1, 0),
+        ("prometheus", Some("Sev2"), 0, 1),
+        ("resource-health", Some("Sev4"), 1, 0),
+        ("security", Some("Sev1"), 1, 0),
+        ("service-health", Some("Sev4"), 0, 1),
+        ("smart-detection", Some("Sev3"), 0, 1),
+    ];
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .expect("the fixtures")
+        .map(|f| f.expect("a file").path())
+        .filter_map(|p| Some(p.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    files.sort();
+    assert_eq!(files, cases.map(|(name, ..)| name));
+    let mut runs = std::collections::BTreeSet::new();
+    for (name, severity, inside, outside) in cases {
+        let payload = std::fs::read(folder.join(format!("{name}.json"))).expect("a fixture");
+        let payload: Value = serde_json::from_slice(&payload).expect("JSON");
+        let (status, answer) = world.post(format!("{base}/api/alerts"), &payload).await;
+        assert_eq!(status, 202, "{name}: {answer}");
+        let run = answer["run"].as_str().expect("a run").to_owned();
+        world.tick(&base, "minute-tick").await;
+        let shown = world.get(format!("{base}/api/runs/{run}")).await;
+        let expected = if outside == 0 {
+            "succeeded"
+        } else {
+            "succeeded_with_findings"
+        };
+        assert_eq!(shown["state"], expected, "{name}: {shown}");
+        assert_eq!(shown["work"]["severity"].as_str(), severity, "{name}");
+        let findings = shown["tasks"][0]["findings"].as_array().map(Vec::len);
+        assert_eq!(findings, Some(outside), "{name}");
+        let targets = payload["data"]["essentials"]["alertTargetIDs"].as_array();
+        assert_eq!(targets.map_or(0, Vec::len), inside + outside, "{name}");
+        assert!(runs.insert(run), "{name} is taken for another");
+    }
+    // Fired and Resolved of one alert share a record.
+    let app = world.app(Clock::System);
+    let store = app.store().expect("a store");
+    let mut pairs = 0;
+    for name in store.list_all("alerts/").await.expect("names") {
+        let record = store.get::<AlertRecord>(&name).await.expect("an answer");
+        let record = record.expect("a record").value;
+        pairs += usize::from(record.fired.is_some() && record.resolved.is_some());
+    }
+    assert_eq!(pairs, 1);
+}
