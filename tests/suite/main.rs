@@ -3,6 +3,7 @@
 
 mod alerts;
 mod azurite;
+mod blobs;
 mod host;
 mod journal;
 mod maintenance;

@@ -1,9 +1,9 @@
 //! The Blob service. Source: Blob Service REST API.
 
+mod content;
 mod lease;
 mod list;
-
-use std::fmt::Write as _;
+mod state;
 
 use axum::http::Method;
 use axum::response::Response;
@@ -49,7 +49,16 @@ impl Blob {
         })
     }
 
+    /// The blob itself, or the snapshot that the call names.
     fn find(db: &Connection, call: &Call) -> Result<Option<Self>, Refusal> {
+        if let Some(at) = call.param("snapshot") {
+            return Ok(db
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM snapshots WHERE container = ?1 AND name = ?2 AND at = ?3"
+                ))?
+                .query_row([&call.first, &call.rest, at], Self::read)
+                .optional()?);
+        }
         Ok(db
             .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM blobs WHERE container = ?1 AND name = ?2"
@@ -73,16 +82,20 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
             (&Method::PUT, "") => create_container(db, call).await,
             (&Method::DELETE, "") => delete_container(db, call).await,
             (&Method::GET | &Method::HEAD, "") => container_properties(db, call).await,
-            (&Method::GET, "list") if !call.first.is_empty() => list::answer(db, call).await,
+            (&Method::GET, "list") if call.first.is_empty() => list::containers(db, call).await,
+            (&Method::GET, "list") => list::answer(db, call).await,
             _ => Err(call.unsupported()),
         };
     }
     match (&call.method, comp.as_str()) {
-        (&Method::PUT, "") => put(db, call).await,
-        (&Method::PUT, "appendblock") => append(db, call).await,
+        (&Method::PUT, "") => content::put(db, call).await,
+        (&Method::PUT, "appendblock") => content::append(db, call).await,
         (&Method::PUT, "lease") => lease::answer(db, call).await,
-        (&Method::GET | &Method::HEAD, "") => get(db, call).await,
-        (&Method::DELETE, "") => delete(db, call).await,
+        (&Method::PUT, "tier") => state::set_tier(db, call).await,
+        (&Method::PUT, "metadata") => state::set_metadata(db, call).await,
+        (&Method::PUT, "snapshot") => state::snapshot(db, call).await,
+        (&Method::GET | &Method::HEAD, "" | "metadata") => content::get(db, call).await,
+        (&Method::DELETE, "") => content::delete(db, call).await,
         _ => Err(call.unsupported()),
     }
 }
@@ -107,6 +120,13 @@ fn new_etag() -> String {
 }
 
 async fn create_container(db: &Db, call: Call) -> Result<Response, Refusal> {
+    if !(3..=63).contains(&call.first.len()) {
+        return Err(Refusal::new(
+            400,
+            "OutOfRangeInput",
+            "the name of a container has 3 to 63 characters",
+        ));
+    }
     let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
     let row_etag = etag.clone();
     let new = db
@@ -136,6 +156,7 @@ async fn delete_container(db: &Db, call: Call) -> Result<Response, Refusal> {
     db.run(move |db| {
         must_have_container(db, &call)?;
         db.execute("DELETE FROM blobs WHERE container = ?1", [&call.first])?;
+        db.execute("DELETE FROM snapshots WHERE container = ?1", [&call.first])?;
         Ok(db.execute("DELETE FROM containers WHERE name = ?1", [&call.first])?)
     })
     .await?;
@@ -214,211 +235,4 @@ fn metadata(call: &Call) -> Result<String, Refusal> {
         })
         .collect();
     serde_json::to_string(&pairs).map_err(|e| Refusal::new(400, "InvalidMetadata", e.to_string()))
-}
-
-/// Put Blob, for block blobs and empty append blobs.
-async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let kind = match call.header("x-ms-blob-type") {
-        Some("BlockBlob") => "BlockBlob",
-        Some("AppendBlob") if call.body.is_empty() => "AppendBlob",
-        Some("AppendBlob") => {
-            return Err(Refusal::new(
-                400,
-                "InvalidHeaderValue",
-                "an append blob begins empty",
-            ));
-        }
-        _ => return Err(call.unsupported()),
-    };
-    let content_type = call
-        .header("x-ms-blob-content-type")
-        .or(call.header("content-type"))
-        .unwrap_or("application/octet-stream")
-        .to_owned();
-    let tier = call.header("x-ms-access-tier").unwrap_or("Hot").to_owned();
-    let metadata = metadata(&call)?;
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
-    let row_etag = etag.clone();
-    db.run(move |db| {
-        must_have_container(db, &call)?;
-        let blob = Blob::find(db, &call)?;
-        may_write(&call, blob.as_ref(), now)?;
-        db.prepare_cached(
-            "INSERT INTO blobs (container, name, kind, body, etag, modified, created, content_type, metadata, tier)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9)
-             ON CONFLICT (container, name) DO UPDATE SET kind = ?3, body = ?4, etag = ?5, modified = ?6,
-             content_type = ?7, metadata = ?8, tier = ?9, blocks = 0",
-        )?
-        .execute(params![call.first, call.rest, kind, &call.body[..], row_etag, now, content_type, metadata, tier])?;
-        Ok(())
-    })
-    .await?;
-    finish(
-        reply(201)
-            .header("etag", etag)
-            .header("last-modified", rfc1123_ms(now))
-            .header("x-ms-request-server-encrypted", "true"),
-        "",
-    )
-}
-
-/// Append Block, where the caller may say at which length.
-async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let position = match call.header("x-ms-blob-condition-appendpos") {
-        None => None,
-        Some(text) => Some(text.parse::<i64>().map_err(|_| {
-            Refusal::new(
-                400,
-                "InvalidHeaderValue",
-                "the append position is not a number",
-            )
-        })?),
-    };
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
-    let row_etag = etag.clone();
-    let (offset, blocks) = db
-        .run(move |db| {
-            must_have_container(db, &call)?;
-            let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
-            if blob.kind != "AppendBlob" {
-                return Err(Refusal::new(409, "InvalidBlobType", "the blob is not an append blob"));
-            }
-            may_write(&call, Some(&blob), now)?;
-            if position.is_some_and(|p| p != blob.length) {
-                return Err(Refusal::new(412, "AppendPositionConditionNotMet", "the blob ends elsewhere"));
-            }
-            let mut body: Vec<u8> = db
-                .prepare_cached("SELECT body FROM blobs WHERE container = ?1 AND name = ?2")?
-                .query_row([&call.first, &call.rest], |r| r.get(0))?;
-            body.extend_from_slice(&call.body);
-            db.prepare_cached(
-                "UPDATE blobs SET body = ?3, etag = ?4, modified = ?5, blocks = blocks + 1 WHERE container = ?1 AND name = ?2",
-            )?
-            .execute(params![call.first, call.rest, body, row_etag, now])?;
-            Ok((blob.length, blob.blocks + 1))
-        })
-        .await?;
-    finish(
-        reply(201)
-            .header("etag", etag)
-            .header("last-modified", rfc1123_ms(now))
-            .header("x-ms-blob-append-offset", offset.to_string())
-            .header("x-ms-blob-committed-block-count", blocks)
-            .header("x-ms-request-server-encrypted", "true"),
-        "",
-    )
-}
-
-/// Get Blob with a range, and Get Blob Properties.
-async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let head = call.method == Method::HEAD;
-    let range = call
-        .header("x-ms-range")
-        .or(call.header("range"))
-        .map(str::to_owned);
-    let none_match = call.header("if-none-match").map(str::to_owned);
-    let if_match = call.header("if-match").map(str::to_owned);
-    let (blob, body) = db
-        .run(move |db| {
-            must_have_container(db, &call)?;
-            let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
-            let body: Vec<u8> = if head {
-                Vec::new()
-            } else {
-                db.prepare_cached("SELECT body FROM blobs WHERE container = ?1 AND name = ?2")?
-                    .query_row([&call.first, &call.rest], |r| r.get(0))?
-            };
-            Ok((blob, body))
-        })
-        .await?;
-    if none_match.is_some_and(|etag| etag == blob.etag) {
-        return finish(reply(304), "");
-    }
-    if if_match.is_some_and(|etag| etag != "*" && etag != blob.etag) {
-        return Err(Refusal::new(
-            412,
-            "ConditionNotMet",
-            "the condition of the request is not met",
-        ));
-    }
-    let now = Utc::now().timestamp_millis();
-    let leased = blob.held_by(now).is_some();
-    let mut builder = reply(200)
-        .header("etag", &blob.etag)
-        .header("last-modified", rfc1123_ms(blob.modified))
-        .header("x-ms-creation-time", rfc1123_ms(blob.created))
-        .header("x-ms-blob-type", &blob.kind)
-        .header("x-ms-access-tier", &blob.tier)
-        .header(
-            "x-ms-lease-status",
-            if leased { "locked" } else { "unlocked" },
-        )
-        .header(
-            "x-ms-lease-state",
-            if leased { "leased" } else { "available" },
-        )
-        .header("x-ms-server-encrypted", "true")
-        .header("accept-ranges", "bytes")
-        .header("content-type", &blob.content_type);
-    if blob.kind == "AppendBlob" {
-        builder = builder.header("x-ms-blob-committed-block-count", blob.blocks);
-    }
-    let pairs: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(&blob.metadata).unwrap_or_default();
-    for (name, value) in pairs {
-        builder = builder.header(format!("x-ms-meta-{name}"), value);
-    }
-    if head {
-        return finish(builder.header("content-length", blob.length), "");
-    }
-    match range {
-        None => finish(builder, body),
-        Some(range) => {
-            let (from, to) = within(&range, body.len())?;
-            let total = body.len();
-            let mut content_range = String::new();
-            let _ = write!(content_range, "bytes {from}-{}/{total}", to - 1);
-            finish(
-                builder.status(206).header("content-range", content_range),
-                body[from..to].to_vec(),
-            )
-        }
-    }
-}
-
-/// `bytes=from-` or `bytes=from-to` as a half-open range within the content.
-fn within(range: &str, length: usize) -> Result<(usize, usize), Refusal> {
-    let invalid = || Refusal::new(416, "InvalidRange", "the range lies outside the content");
-    let (from, to) = range
-        .strip_prefix("bytes=")
-        .and_then(|r| r.split_once('-'))
-        .ok_or_else(invalid)?;
-    let from: usize = from.parse().map_err(|_| invalid())?;
-    let to = if to.is_empty() {
-        length
-    } else {
-        to.parse::<usize>()
-            .map_err(|_| invalid())?
-            .saturating_add(1)
-            .min(length)
-    };
-    if from < to {
-        Ok((from, to))
-    } else {
-        Err(invalid())
-    }
-}
-
-async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let now = Utc::now().timestamp_millis();
-    db.run(move |db| {
-        must_have_container(db, &call)?;
-        let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
-        may_write(&call, Some(&blob), now)?;
-        Ok(db
-            .prepare_cached("DELETE FROM blobs WHERE container = ?1 AND name = ?2")?
-            .execute([&call.first, &call.rest])?)
-    })
-    .await?;
-    finish(reply(202), "")
 }

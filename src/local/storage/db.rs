@@ -13,6 +13,9 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 /// How many waiting changes one commit takes at most.
 const GROUP: usize = 256;
 
+/// Counted up when the tables change.
+const SHAPE: i64 = 1;
+
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS containers (name TEXT PRIMARY KEY, etag TEXT NOT NULL, modified INTEGER NOT NULL);
@@ -23,6 +26,13 @@ CREATE TABLE IF NOT EXISTS blobs (
   blocks INTEGER NOT NULL DEFAULT 0,
   lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
   PRIMARY KEY (container, name));
+CREATE TABLE IF NOT EXISTS snapshots (
+  container TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
+  etag TEXT NOT NULL, modified INTEGER NOT NULL, created INTEGER NOT NULL,
+  content_type TEXT NOT NULL, metadata TEXT NOT NULL, tier TEXT NOT NULL,
+  blocks INTEGER NOT NULL DEFAULT 0,
+  lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
+  PRIMARY KEY (container, name, at));
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS messages (
   id TEXT PRIMARY KEY, queue TEXT NOT NULL, text TEXT NOT NULL, inserted INTEGER NOT NULL,
@@ -46,7 +56,14 @@ impl Db {
         // The process may be killed at any moment; power loss is not rehearsed here.
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.set_prepared_statement_cache_capacity(64);
+        let shape: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        anyhow::ensure!(
+            shape == 0 || shape == SHAPE,
+            "`{}` was written by another version of Poolkeeper: move the folder away",
+            path.display()
+        );
         db.execute_batch(SCHEMA).context("prepare the tables")?;
+        db.pragma_update(None, "user_version", SHAPE)?;
         let (jobs, waiting) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("storage".into())

@@ -1,0 +1,97 @@
+//! What is said about a blob: its tier, its metadata, its snapshots.
+
+use axum::response::Response;
+use chrono::{SecondsFormat, Utc};
+use rusqlite::params;
+
+use super::{Blob, blob_missing, may_write, metadata, must_have_container, new_etag};
+use crate::local::storage::db::Db;
+use crate::local::storage::wire::{Call, Refusal, finish, reply, rfc1123_ms};
+
+const TIERS: [&str; 4] = ["Hot", "Cool", "Cold", "Archive"];
+
+/// Set Blob Tier. A blob that leaves the archive is there at once, where Azure takes hours.
+pub(super) async fn set_tier(db: &Db, call: Call) -> Result<Response, Refusal> {
+    let tier = call
+        .header("x-ms-access-tier")
+        .and_then(|t| TIERS.into_iter().find(|known| *known == t))
+        .ok_or_else(|| {
+            Refusal::new(
+                400,
+                "InvalidHeaderValue",
+                "x-ms-access-tier is Hot, Cool, Cold or Archive",
+            )
+        })?;
+    let from_archive = db
+        .run(move |db| {
+            must_have_container(db, &call)?;
+            let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
+            if blob.kind != "BlockBlob" {
+                return Err(Refusal::new(
+                    409,
+                    "InvalidBlobType",
+                    "only block blobs have tiers",
+                ));
+            }
+            db.execute(
+                "UPDATE blobs SET tier = ?3 WHERE container = ?1 AND name = ?2",
+                params![call.first, call.rest, tier],
+            )?;
+            Ok(blob.tier == "Archive" && tier != "Archive")
+        })
+        .await?;
+    finish(reply(if from_archive { 202 } else { 200 }), "")
+}
+
+/// Set Blob Metadata: all of it is replaced.
+pub(super) async fn set_metadata(db: &Db, call: Call) -> Result<Response, Refusal> {
+    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (row_etag, pairs) = (etag.clone(), metadata(&call)?);
+    db.run(move |db| {
+        must_have_container(db, &call)?;
+        let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
+        may_write(&call, Some(&blob), now)?;
+        db.execute(
+            "UPDATE blobs SET metadata = ?3, etag = ?4, modified = ?5 WHERE container = ?1 AND name = ?2",
+            params![call.first, call.rest, pairs, row_etag, now],
+        )?;
+        Ok(())
+    })
+    .await?;
+    finish(
+        reply(200)
+            .header("etag", etag)
+            .header("last-modified", rfc1123_ms(now))
+            .header("x-ms-request-server-encrypted", "true"),
+        "",
+    )
+}
+
+/// Snapshot Blob: a copy that is named by its time.
+pub(super) async fn snapshot(db: &Db, call: Call) -> Result<Response, Refusal> {
+    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
+    // Seven digits, as storage has it.
+    let at = format!("{}Z", &at[..at.len() - 3]);
+    let name = at.clone();
+    let blob = db
+        .run(move |db| {
+            must_have_container(db, &call)?;
+            let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
+            db.execute(
+                "INSERT INTO snapshots (container, name, at, kind, body, etag, modified, created, content_type, metadata, tier, blocks)
+                 SELECT container, name, ?3, kind, body, etag, modified, created, content_type, metadata, tier, blocks
+                 FROM blobs WHERE container = ?1 AND name = ?2",
+                params![call.first, call.rest, name],
+            )?;
+            Ok(blob)
+        })
+        .await?;
+    finish(
+        reply(201)
+            .header("x-ms-snapshot", at)
+            .header("etag", blob.etag)
+            .header("last-modified", rfc1123_ms(blob.modified))
+            .header("x-ms-request-server-encrypted", "true"),
+        "",
+    )
+}
