@@ -104,9 +104,9 @@ impl Store {
     }
 }
 
-/// An answer that has not come by then never comes: shorter than a lease of 15 seconds, so that a
-/// hanging request cannot outlive the right to make it.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// An answer that has not come by then never comes: well below a lease of 15 seconds, so that a
+/// hanging request cannot outlive the right to make it, and below the patience of a webhook.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
 fn patient() -> Result<reqwest::Client, Error> {

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use azure_core::http::StatusCode;
+use azure_core::http::headers::RETRY_AFTER;
 
 /// How a storage call fails, split by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,19 @@ pub(super) fn answer(error: &azure_core::Error) -> (Option<StatusCode>, Option<&
         } => (Some(*status), error_code.as_deref()),
         _ => (None, None),
     }
+}
+
+/// How long storage asks to be left alone, its Retry-After in seconds.
+pub(super) fn asked_pause(error: &azure_core::Error) -> Option<Duration> {
+    let azure_core::error::ErrorKind::HttpResponse {
+        raw_response: Some(response),
+        ..
+    } = error.kind()
+    else {
+        return None;
+    };
+    let seconds = response.headers().get_optional_str(&RETRY_AFTER)?;
+    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// Whether the same call may succeed when it is made again.

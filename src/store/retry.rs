@@ -3,9 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::error::passing;
+use super::error::{asked_pause, passing};
 
 const PAUSES_MS: [u64; 4] = [50, 150, 450, 1200];
+
+/// Storage that asks for more patience than this is left alone: the work comes round again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// What a call came to, and whether an earlier try of it may have been carried out unseen.
 pub(super) struct Tried<T> {
@@ -23,8 +26,15 @@ where
     for pause in PAUSES_MS {
         match call().await {
             Err(error) if passing(&error) => {
+                let asked = asked_pause(&error).unwrap_or_default();
+                if asked > LONGEST_PAUSE {
+                    return Tried {
+                        result: Err(error),
+                        uncertain,
+                    };
+                }
                 uncertain = true;
-                tokio::time::sleep(jittered(pause)).await;
+                tokio::time::sleep(jittered(pause).max(asked)).await;
             }
             result => return Tried { result, uncertain },
         }

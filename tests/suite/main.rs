@@ -4,6 +4,7 @@
 mod alerts;
 mod azurite;
 mod blobs;
+mod faults;
 mod host;
 mod journal;
 mod maintenance;
