@@ -129,4 +129,13 @@ mod tests {
         let lookup = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         assert!(crate::config::Config::read(lookup).is_ok());
     }
+
+    #[test]
+    fn the_readme_names_every_function_and_every_setting() {
+        let readme = include_str!("../../README.md");
+        let names = table().iter().map(|f| f.name);
+        for name in names.chain(crate::config::NAMES.iter().copied()) {
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 }

@@ -58,3 +58,40 @@ async fn twenty_ticks_of_one_occurrence_start_one_run_and_three_dead_days_one_ca
     assert_eq!(verdict.broken().count(), 0, "{verdict:?}");
     assert_eq!(verdict.chains.len(), 4);
 }
+
+/// Somebody else's clock watcher: counts the calls it gets.
+async fn watcher() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let seen = std::sync::Arc::clone(&count);
+    let router = axum::Router::new().route(
+        "/beat",
+        axum::routing::get(move || async move {
+            seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}/beat", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, count)
+}
+
+#[tokio::test]
+async fn each_tick_is_told_to_the_outside_and_a_deaf_outside_stops_nothing() {
+    let world = World::start().await;
+    let (url, count) = watcher().await;
+    let mut settings = world.settings();
+    settings.insert("POOLKEEPER_HEARTBEAT_URL".into(), url);
+    let base = world.handler_with(settings, Clock::System).await;
+    world.tick(&base, "minute-tick").await;
+    world.tick(&base, "daily-maintenance").await;
+    assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 2);
+    let mut settings = world.settings();
+    settings.insert(
+        "POOLKEEPER_HEARTBEAT_URL".into(),
+        "http://127.0.0.1:9/beat".into(),
+    );
+    let deaf = world.handler_with(settings, Clock::System).await;
+    world.tick(&deaf, "minute-tick").await;
+}

@@ -77,14 +77,26 @@ impl World {
     }
 
     pub(crate) fn app(&self, clock: Clock) -> App {
-        let values = self.settings();
+        Self::app_with(&self.settings(), clock)
+    }
+
+    fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
         let config = Config::read(|name| values.get(name).cloned()).expect("settings");
         App::new(config, clock)
     }
 
     /// A handler on a port of its own; its base URL.
     pub(crate) async fn handler(&self, clock: Clock) -> String {
-        let router = poolkeeper::triggers::router(Arc::new(self.app(clock)));
+        self.handler_with(self.settings(), clock).await
+    }
+
+    pub(crate) async fn handler_with(
+        &self,
+        settings: BTreeMap<String, String>,
+        clock: Clock,
+    ) -> String {
+        let app = Self::app_with(&settings, clock);
+        let router = poolkeeper::triggers::router(Arc::new(app));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
