@@ -68,13 +68,16 @@ async fn list(app: &App, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for run in &page.runs {
         println!("{}", line(run));
     }
-    if page.waiting > 0 {
+    for run in &page.accepted {
+        println!("                      accepted, not finished  {run}");
+    }
+    if page.waiting > page.accepted.len() {
         let more = if page.waiting_is_more {
             "more than "
         } else {
             ""
         };
-        println!("{more}{} accepted and not finished", page.waiting);
+        println!("{more}{} are accepted and not finished", page.waiting);
     }
     if page.next.is_some() {
         println!("older runs are not shown: --most");

@@ -32,7 +32,7 @@ pub struct Services {
 
 impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
-    /// other commands find them; `sim.key` lets faults be asked for.
+    /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let simulator = Simulator::start(simulator::Options {
             data: options.data.clone(),
@@ -45,6 +45,7 @@ impl Services {
         let settings = options.data.join("settings.json");
         write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
         write_private(&options.data.join("sim.key"), simulator.sim_key())?;
+        write_private(&options.data.join("sim.url"), &simulator.url())?;
         Ok(Self {
             simulator,
             settings,

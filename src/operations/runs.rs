@@ -16,7 +16,9 @@ pub struct RunPage {
     pub runs: Vec<Run>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<String>,
-    /// How many accepted runs nobody has finished, counted up to 5,000.
+    /// Accepted runs that nobody has finished, 100 of them at most.
+    pub accepted: Vec<String>,
+    /// How many those are, counted up to 5,000.
     pub waiting: usize,
     #[serde(rename = "waitingIsMore")]
     pub waiting_is_more: bool,
@@ -41,6 +43,13 @@ pub async fn recent(app: &App, from: Option<String>, most: usize) -> Result<RunP
     Ok(RunPage {
         runs: runs.into_iter().flatten().collect(),
         next: page.next,
+        accepted: waiting
+            .names
+            .iter()
+            .take(100)
+            .filter_map(|name| name.strip_prefix("inbox/")?.strip_suffix(".json"))
+            .map(str::to_owned)
+            .collect(),
         waiting: waiting.names.len(),
         waiting_is_more: waiting.next.is_some(),
     })

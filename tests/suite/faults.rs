@@ -144,7 +144,7 @@ async fn clear(world: &World) {
 }
 
 async fn faults(world: &World, method: reqwest::Method, body: Option<Value>) -> (u16, String) {
-    let url = format!("http://127.0.0.1:{}/_sim/faults", world.simulator.port());
+    let url = format!("{}/_sim/faults", world.simulator.url());
     let mut request = world
         .http
         .request(method, url)
@@ -176,7 +176,7 @@ async fn faults_are_asked_for_by_who_knows_the_key_and_nobody_else() {
         let (status, _) = faults(&world, Method::POST, Some(wrong.clone())).await;
         assert_eq!(status, 400, "{wrong}");
     }
-    let url = format!("http://127.0.0.1:{}/_sim/faults", world.simulator.port());
+    let url = format!("{}/_sim/faults", world.simulator.url());
     let key = world.simulator.sim_key();
     for (name, request, status) in [
         ("no key", world.http.get(&url), 401),

@@ -102,8 +102,14 @@ impl Simulator {
         self.port
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     fn service(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/{name}/{ACCOUNT}", self.port)
+        format!("{}/{name}/{ACCOUNT}", self.url())
     }
 
     /// Blob service URL with a shared access signature.
@@ -134,7 +140,7 @@ impl Simulator {
     /// What `IDENTITY_ENDPOINT` names.
     #[must_use]
     pub fn identity_url(&self) -> String {
-        format!("http://127.0.0.1:{}/msi/token", self.port)
+        format!("{}/msi/token", self.url())
     }
 
     /// What `IDENTITY_HEADER` holds.

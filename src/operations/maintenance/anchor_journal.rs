@@ -17,15 +17,20 @@ pub(super) async fn run(app: &App, run: &RunId, dry_run: bool) -> anyhow::Result
         Proof::Anchored { anchor, .. } => format!("held against `{anchor}`"),
         Proof::TailUnproven => "no anchor yet, so their ends are unproven".to_owned(),
     };
-    let checked = format!("{} chains verified, {held_against}", verdict.chains.len());
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let chains = verdict.chains.len();
+    let checked = format!("{} verified, {held_against}", count(chains, "chain"));
     let summary = if dry_run {
         format!(
-            "{checked}; would write an anchor of {} heads",
-            verdict.chains.len()
+            "{checked}; would write an anchor of {}",
+            count(chains, "head")
         )
     } else {
         let (name, chains) = write_anchor(store, anchors, run, app.clock.now()).await?;
-        format!("{checked}; wrote and read back `{name}` with {chains} heads")
+        format!(
+            "{checked}; wrote and read back `{name}` with {}",
+            count(chains, "head")
+        )
     };
     Ok(TaskResult { summary, findings })
 }
