@@ -154,6 +154,31 @@ pub struct TaskReport {
     pub findings: Vec<Finding>,
 }
 
+impl TaskReport {
+    /// The report of a task that was carried out: with findings if it has any.
+    #[must_use]
+    pub fn done(
+        task: &str,
+        started: DateTime<Utc>,
+        finished: DateTime<Utc>,
+        summary: String,
+        findings: Vec<Finding>,
+    ) -> Self {
+        Self {
+            task: task.to_owned(),
+            state: if findings.is_empty() {
+                RunState::Succeeded
+            } else {
+                RunState::SucceededWithFindings
+            },
+            started,
+            finished,
+            summary,
+            findings,
+        }
+    }
+}
+
 /// One run, as `/api/runs/{id}` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -165,6 +190,10 @@ pub struct Run {
     pub finished: Option<DateTime<Utc>>,
     /// How many processes have held the run; more than one after a crash.
     pub fence: u64,
+    /// How many processes began it and have not said how it went: those that died, and the one
+    /// that is at it.
+    #[serde(default)]
+    pub begun: u32,
     pub tasks: Vec<TaskReport>,
     pub findings: Vec<Finding>,
 }
@@ -190,6 +219,7 @@ impl Run {
             started: None,
             finished: None,
             fence: 0,
+            begun: 0,
             tasks: Vec::new(),
             findings: Vec::new(),
         }

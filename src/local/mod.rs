@@ -5,6 +5,7 @@
 
 pub mod host;
 mod leash;
+mod loopback;
 pub mod simulator;
 mod storage;
 mod together;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::{incidents, maintenance};
 use crate::app::App;
-use crate::domain::Alert;
+use crate::domain::{Alert, Finding};
 use crate::journal::{Event, Journal, Run, RunId, RunState, Work};
 use crate::store::{Created, Error};
 
@@ -111,6 +111,10 @@ async fn take(app: &App, run: RunId, body: Bytes) -> Result<Acceptance, Error> {
     Ok(Acceptance { run, new })
 }
 
+/// How many processes may die over a run. One that ends each of them would take the whole service
+/// down with it: the host gives up on a handler that keeps dying.
+const MOST_BEGINNINGS: u32 = 10;
+
 /// What [`settle`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -168,31 +172,62 @@ pub async fn settle(app: &App, id: &RunId) -> anyhow::Result<Settled> {
             .await?;
     }
     if !run.state.is_final() {
-        note(&mut journal, &mut run, Event::Started, app.clock.now()).await?;
+        run.begun += 1;
         store.overwrite(&run, &lease).await?;
-        list_by_time(app, &run).await?;
-        match (&work, &inbox.alert) {
-            (Work::Alert { .. }, Some(payload)) => {
-                incidents::receive(app, &mut journal, &mut run, payload).await?;
-            }
-            (Work::Maintenance { .. }, _) => {
-                maintenance::run(app, &mut journal, &mut run, &work).await?;
-            }
-            (Work::Alert { .. }, None) => anyhow::bail!("run `{id}` has lost its payload"),
+        if let Err(error) = carry_out(app, &mut journal, &mut run, &inbox).await {
+            // It was this attempt that failed, and not the process.
+            run.begun -= 1;
+            let _ = store.overwrite(&run, &lease).await;
+            lease.release().await;
+            return Err(error);
         }
-        let state = run.outcome();
-        note(
-            &mut journal,
-            &mut run,
-            Event::Finished { state },
-            app.clock.now(),
-        )
-        .await?;
     }
     store.overwrite(&run, &lease).await?;
     lease.release().await;
     store.delete(&id.inbox()).await?;
     Ok(Settled::Done(run.state))
+}
+
+/// Does what the run is for, as far as its chain does not show it as done.
+async fn carry_out(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    inbox: &Inbox,
+) -> anyhow::Result<()> {
+    note(journal, run, Event::Started, app.clock.now()).await?;
+    list_by_time(app, run).await?;
+    let work = run.work.clone();
+    let state = if run.begun > MOST_BEGINNINGS {
+        let finding = gave_up(run);
+        note(journal, run, Event::Found { finding }, app.clock.now()).await?;
+        RunState::Failed
+    } else {
+        match (&work, &inbox.alert) {
+            (Work::Alert { .. }, Some(payload)) => {
+                incidents::receive(app, journal, run, payload).await?;
+            }
+            (Work::Maintenance { .. }, _) => {
+                maintenance::run(app, journal, run, &work).await?;
+            }
+            (Work::Alert { .. }, None) => {
+                anyhow::bail!("run `{}` has lost its payload", run.id)
+            }
+        }
+        run.outcome()
+    };
+    note(journal, run, Event::Finished { state }, app.clock.now()).await?;
+    Ok(())
+}
+
+fn gave_up(run: &Run) -> Finding {
+    Finding::new(
+        "gave-up",
+        run.id.as_str(),
+        format!(
+            "{MOST_BEGINNINGS} processes died while they worked this run: it may be what ends them"
+        ),
+    )
 }
 
 /// Writes a record and brings the run up to it.

@@ -210,3 +210,31 @@ async fn every_kind_of_alert_is_taken_worked_and_filed() {
     }
     assert_eq!(pairs, 1);
 }
+
+#[tokio::test]
+async fn a_run_that_ten_processes_died_over_is_given_up_and_told() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let (_, answer) = world
+        .post(format!("{base}/api/alerts"), &alert("deadly", "Fired"))
+        .await;
+    let run: poolkeeper::journal::RunId = answer["run"]
+        .as_str()
+        .expect("a run")
+        .parse()
+        .expect("an id");
+    // What ten processes leave that died at work: their number.
+    let app = world.app(Clock::System);
+    let store = app.store().expect("a store");
+    let accepted = poolkeeper::operations::runs::one(&app, &run).await;
+    let mut left = accepted.expect("an answer").expect("a run");
+    left.begun = 10;
+    store.create(&run.document(), &left).await.expect("created");
+    world.tick(&base, "minute-tick").await;
+    let shown = world.get(format!("{base}/api/runs/{run}")).await;
+    assert_eq!(shown["state"], "failed", "{shown}");
+    assert_eq!(shown["findings"][0]["code"], "gave-up");
+    let runs = world.get(format!("{base}/api/runs")).await;
+    assert_eq!(runs["waiting"], 0);
+    assert_eq!(runs["runs"][0]["id"], run.as_str());
+}

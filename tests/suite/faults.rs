@@ -211,7 +211,7 @@ async fn faults_are_asked_for_by_who_knows_the_key_and_nobody_else() {
 
 #[tokio::test]
 async fn a_managed_identity_gets_tokens_that_are_good_for_what_they_name() {
-    let world = World::start().await;
+    let world = World::start_unrecorded().await;
     world
         .app(Clock::System)
         .store()

@@ -17,12 +17,21 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_recorded(recordings()).await
+    }
+
+    /// One whose exchanges are not recorded, for stories that send what Azure would not take.
+    pub(crate) async fn start_unrecorded() -> Self {
+        Self::start_recorded(None).await
+    }
+
+    async fn start_recorded(record: Option<std::path::PathBuf>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().to_owned();
         let simulator = Simulator::start(Options {
             data,
             port: 0,
-            record: recordings(),
+            record,
         })
         .await
         .expect("a simulator");

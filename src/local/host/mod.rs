@@ -16,14 +16,13 @@ mod timers;
 mod web;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::task::JoinSet;
 
+use super::loopback;
 use connection::Connection;
 use handler::Handler;
 use invoke::Invoker;
@@ -59,14 +58,7 @@ impl Host {
     /// whose `function.json` is wrong is left out with a logged error, as the host does.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let package = Package::read(&options.app, &options.settings)?;
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-            .await
-            .with_context(|| {
-                format!(
-                    "listen on 127.0.0.1:{}: is another one running? choose another with --port",
-                    options.port
-                )
-            })?;
+        let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
         let storage = match options.settings.get("AzureWebJobsStorage") {
             Some(text) => Arc::new(Connection::parse(text)?),

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 
+use crate::local::loopback;
 use crate::local::storage::Key;
 
 const LIVES_SECONDS: i64 = 3600;
@@ -16,8 +17,7 @@ pub(super) fn answer(key: &Key, secret: &str, parts: &Parts) -> Response {
         let body = json!({ "statusCode": status.as_u16(), "message": why });
         (status, Json(body)).into_response()
     };
-    let given = parts.headers.get("x-identity-header");
-    if given.and_then(|h| h.to_str().ok()) != Some(secret) {
+    if !loopback::knows(&parts.headers, "x-identity-header", secret) {
         return refuse(StatusCode::UNAUTHORIZED, "X-IDENTITY-HEADER is wrong");
     }
     let query: Vec<_> = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())

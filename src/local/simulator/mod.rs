@@ -4,16 +4,14 @@ mod faults;
 mod identity;
 mod record;
 
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -21,6 +19,7 @@ use serde_json::json;
 
 pub use faults::{Fault, FaultKind};
 
+use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage};
 use faults::Faults;
 use record::Recorder;
@@ -68,14 +67,7 @@ impl Simulator {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let storage = Storage::open(&options.data).await?;
         let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-            .await
-            .with_context(|| {
-                format!(
-                    "listen on 127.0.0.1:{}: is another one running? choose another port",
-                    options.port
-                )
-            })?;
+        let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             storage,
@@ -180,21 +172,12 @@ fn refuse(status: u16, code: &'static str, why: &str) -> Response {
     Refusal::new(status, code, why).into()
 }
 
-/// Only this machine's own programs are served: no page of another site, no rebound name.
+/// Only this machine's own programs are served.
 async fn closed(request: Request, next: Next) -> Response {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|h| h.to_str().ok())
-        .unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
-        return refuse(403, "HostNotAllowed", "only loopback names are served");
+    match loopback::admit(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(why) => refuse(403, "NotAllowed", why),
     }
-    if request.headers().contains_key(header::ORIGIN) {
-        return refuse(403, "OriginNotAllowed", "pages are not served");
-    }
-    next.run(request).await
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -226,13 +209,7 @@ async fn answer(shared: &Shared, parts: &Parts, body: Bytes) -> Response {
 
 /// Lets in who knows this start's key.
 async fn keyed(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    use sha2::{Digest as _, Sha256};
-    let given = request
-        .headers()
-        .get("x-sim-key")
-        .map_or(&b""[..], |k| k.as_bytes());
-    // Hashed, so that the comparison tells nothing by its time.
-    if Sha256::digest(given) != Sha256::digest(shared.sim_key.as_bytes()) {
+    if !loopback::knows(request.headers(), "x-sim-key", &shared.sim_key) {
         let body = Json(json!({ "error": "x-sim-key is wrong" }));
         return (StatusCode::UNAUTHORIZED, body).into_response();
     }

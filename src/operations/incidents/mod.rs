@@ -4,13 +4,12 @@ mod record;
 
 pub use record::{AlertRecord, Target};
 
-use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use super::work::note;
 use crate::app::App;
 use crate::domain::{Alert, Finding};
-use crate::journal::{Event, Journal, Run, RunState, TaskReport, Work};
+use crate::journal::{Event, Journal, Run, TaskReport, Work};
 
 const TASK: &str = "receive_alert";
 
@@ -55,7 +54,7 @@ pub(super) async fn receive(
         Err(error) => (Vec::new(), vec![unreadable(&error)]),
     };
     let record = record::file(app, &alert, &targets, &run.id).await?;
-    let report = report(&record, findings, started, app.clock.now());
+    let report = TaskReport::done(TASK, started, app.clock.now(), record.summary(), findings);
     note(
         journal,
         run,
@@ -80,24 +79,4 @@ fn unreadable(error: &anyhow::Error) -> Finding {
         "estate",
         format!("the targets could not be held against the estate: {error:#}"),
     )
-}
-
-fn report(
-    record: &AlertRecord,
-    findings: Vec<Finding>,
-    started: DateTime<Utc>,
-    finished: DateTime<Utc>,
-) -> TaskReport {
-    TaskReport {
-        task: TASK.into(),
-        state: if findings.is_empty() {
-            RunState::Succeeded
-        } else {
-            RunState::SucceededWithFindings
-        },
-        started,
-        finished,
-        summary: record.summary(),
-        findings,
-    }
 }

@@ -99,7 +99,7 @@ pub(super) async fn run(
             return Ok(());
         }
     };
-    if tasks.is_empty() {
+    if tasks.is_empty() && run.findings.is_empty() {
         let finding = Finding::new(
             "no-tasks",
             cadence.as_str(),
@@ -121,21 +121,18 @@ pub(super) async fn run(
             started,
         )
         .await?;
-        let (state, summary, findings) = match task.run(app, &run.id, *dry_run).await {
-            Ok(r) if r.findings.is_empty() => (RunState::Succeeded, r.summary, r.findings),
-            Ok(r) => (RunState::SucceededWithFindings, r.summary, r.findings),
+        let outcome = task.run(app, &run.id, *dry_run).await;
+        let finished = app.clock.now();
+        let report = match outcome {
+            Ok(r) => TaskReport::done(task.name(), started, finished, r.summary, r.findings),
             Err(error) => {
-                tracing::error!(run = %run.id, task = task.name(), error = format!("{error:#}"), "task failed");
-                (RunState::Failed, format!("{error:#}"), Vec::new())
+                let why = format!("{error:#}");
+                tracing::error!(run = %run.id, task = task.name(), error = why, "task failed");
+                TaskReport {
+                    state: RunState::Failed,
+                    ..TaskReport::done(task.name(), started, finished, why, Vec::new())
+                }
             }
-        };
-        let report = TaskReport {
-            task: task.name().into(),
-            state,
-            started,
-            finished: app.clock.now(),
-            summary,
-            findings,
         };
         note(
             journal,
