@@ -5,7 +5,7 @@ use super::super::accept_maintenance;
 use crate::app::App;
 use crate::domain::{Cadence, Occurrence, Schedule, Verdict};
 use crate::journal::{Cause, Event, Journal, Run, RunId, RunState, Work};
-use crate::store::{Created, Error, Store};
+use crate::store::{Error, Store};
 
 /// How far a cadence has been looked after.
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,51 +97,40 @@ async fn carry_out(
             )))
         }
         Verdict::Missed { late, superseded } => {
-            record_missed(
-                app,
-                &run,
-                work(Cause::Schedule),
-                late.num_seconds(),
+            let event = Event::Missed {
+                late_seconds: late.num_seconds(),
                 superseded,
-            )
-            .await?;
+            };
+            record_missed(app, &run, work(Cause::Schedule), occurrence.due, event).await?;
             tracing::error!(%run, "missed");
             Ok(Some(format!("{run} missed")))
         }
     }
 }
 
-/// The chain first, the document after it: a document without a chain would be a claim.
+/// The chain first, then its place in the list, the document last: a document without a chain would
+/// be a claim, and it is the document that says that all is recorded. The run counts as accepted
+/// when it was due, so that a repetition after a crash writes the same.
 async fn record_missed(
     app: &App,
     run: &RunId,
     work: Work,
-    late_seconds: i64,
-    superseded: bool,
+    due: DateTime<Utc>,
+    event: Event,
 ) -> anyhow::Result<()> {
     let (store, now) = (app.store()?, app.clock.now());
     let (mut journal, chain) = Journal::open(store, run, 0).await?;
     if chain.records.is_empty() {
-        match journal
-            .append(
-                Event::Missed {
-                    late_seconds,
-                    superseded,
-                },
-                now,
-            )
-            .await
-        {
+        match journal.append(event, now).await {
             // Another process recorded the same miss.
             Ok(()) | Err(Error::Conflict(_)) => {}
             Err(e) => return Err(e.into()),
         }
     }
-    let mut record = Run::accepted(run.clone(), work, now);
+    let mut record = Run::accepted(run.clone(), work, due);
     record.state = RunState::Missed;
     record.finished = Some(now);
-    if let Created::New(_) = store.create(&run.document(), &record).await? {
-        super::super::work::list_by_time(app, &record).await?;
-    }
+    super::super::work::list_by_time(app, &record).await?;
+    store.create(&run.document(), &record).await?;
     Ok(())
 }
