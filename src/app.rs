@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
+use crate::azure::Azure;
 use crate::config::Config;
 use crate::estate::Estate;
 use crate::store::{Error, Store};
@@ -37,6 +38,7 @@ pub struct App {
     store: OnceLock<Store>,
     anchors: OnceLock<Store>,
     estate: OnceLock<Estate>,
+    azure: OnceLock<Azure>,
 }
 
 impl App {
@@ -48,6 +50,7 @@ impl App {
             store: OnceLock::new(),
             anchors: OnceLock::new(),
             estate: OnceLock::new(),
+            azure: OnceLock::new(),
         }
     }
 
@@ -63,6 +66,15 @@ impl App {
             .with_context(|| format!("read the estate file `{}`", path.display()))?;
         let estate = Estate::parse(&text)?;
         Ok(self.estate.get_or_init(|| estate))
+    }
+
+    /// Azure itself.
+    pub fn azure(&self) -> Result<&Azure, crate::azure::Error> {
+        if let Some(azure) = self.azure.get() {
+            return Ok(azure);
+        }
+        let azure = Azure::open(&self.config.azure)?;
+        Ok(self.azure.get_or_init(|| azure))
     }
 
     /// Documents, journals and work.

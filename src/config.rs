@@ -21,6 +21,7 @@ pub const NAMES: &[&str] = &[
     "POOLKEEPER_STORE_CONTAINER",
     "POOLKEEPER_ANCHOR_CONTAINER",
     "POOLKEEPER_QUEUE",
+    "POOLKEEPER_ARM_ENDPOINT",
     "POOLKEEPER_HEARTBEAT_URL",
     "POOLKEEPER_LOG",
 ];
@@ -94,6 +95,15 @@ pub struct StoreSettings {
     pub http: Option<reqwest::Client>,
 }
 
+/// How Azure is reached.
+#[derive(Debug, Clone)]
+pub struct AzureSettings {
+    /// Azure Resource Manager. `POOLKEEPER_ARM_ENDPOINT`, default `https://management.azure.com`;
+    /// anything else must be a loopback address.
+    pub arm_endpoint: String,
+    pub identity: Identity,
+}
+
 /// All settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -103,6 +113,7 @@ pub struct Config {
     /// `FUNCTIONS_APP_ROOT_PATH` or the working folder.
     pub estate: PathBuf,
     pub store: StoreSettings,
+    pub azure: AzureSettings,
     /// Called after each timer tick, so that silence is noticed by something else.
     /// `POOLKEEPER_HEARTBEAT_URL`, default none.
     pub heartbeat: Option<Secret>,
@@ -179,6 +190,13 @@ impl Config {
         if container == anchor_container {
             problems.push("POOLKEEPER_ANCHOR_CONTAINER must differ from POOLKEEPER_STORE_CONTAINER: an anchor beside what it proves proves nothing".into());
         }
+        let arm_endpoint = text("POOLKEEPER_ARM_ENDPOINT").unwrap_or_else(|| PUBLIC_ARM.to_owned());
+        let is_public = arm_endpoint.trim_end_matches('/') == PUBLIC_ARM;
+        if !is_public && !is_loopback(&arm_endpoint) {
+            problems.push(format!(
+                "POOLKEEPER_ARM_ENDPOINT is neither {PUBLIC_ARM} nor a loopback address"
+            ));
+        }
         let heartbeat = text("POOLKEEPER_HEARTBEAT_URL").map(|value| {
             if !url::Url::parse(&value).is_ok_and(|u| matches!(u.scheme(), "http" | "https")) {
                 problems.push("POOLKEEPER_HEARTBEAT_URL is not an http or https URL".into());
@@ -234,12 +252,29 @@ impl Config {
                 container,
                 anchor_container,
                 queue,
-                identity,
+                identity: identity.clone(),
                 http: None,
+            },
+            azure: AzureSettings {
+                arm_endpoint,
+                identity,
             },
             heartbeat,
             log,
         })
+    }
+}
+
+const PUBLIC_ARM: &str = "https://management.azure.com";
+
+fn is_loopback(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else {
+        return false;
+    };
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => url.scheme() == "http" && ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => url.scheme() == "http" && ip.is_loopback(),
+        _ => false,
     }
 }
 

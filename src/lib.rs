@@ -4,6 +4,7 @@
 //! # Code map
 //!
 //! - [`app`]: everything an operation may reach.
+//! - [`azure`]: one careful handle, and one file per Azure service.
 //! - [`cli`]: the commands.
 //! - [`config`]: the environment, read once, all problems at once.
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
@@ -18,6 +19,7 @@
 //! and whatever answers the same REST calls will do.
 
 pub mod app;
+pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod domain;

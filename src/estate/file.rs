@@ -21,6 +21,9 @@ pub(super) struct File {
     /// The tenants that share the service.
     #[serde(default)]
     pub(super) tenants: Vec<Tenant>,
+    /// When certificates, secrets and keys count as near their end.
+    #[serde(default)]
+    pub(super) certificates: Certificates,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
@@ -107,6 +110,27 @@ pub(super) struct Tenant {
     pub(super) id: String,
     /// As people know it.
     pub(super) name: Option<String>,
+}
+
+/// When certificates, secrets and keys count as near their end.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Certificates {
+    /// Days before the end at which the warning becomes more urgent.
+    #[serde(default = "warn_days")]
+    pub(super) warn_days: Vec<u32>,
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self {
+            warn_days: warn_days(),
+        }
+    }
+}
+
+fn warn_days() -> Vec<u32> {
+    vec![60, 30, 14, 7]
 }
 
 /// One policy for each kind of change.

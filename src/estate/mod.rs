@@ -25,6 +25,8 @@ pub struct Estate {
     pub monthly: Schedule,
     pub stamps: Vec<Stamp>,
     pub tenants: Vec<Tenant>,
+    /// Days before its end at which a certificate is told, the most first.
+    pub warn_days: Vec<u32>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -188,6 +190,15 @@ impl Reader<'_> {
                 id: tenant.id,
             });
         }
+        let mut warn_days = file.certificates.warn_days;
+        if warn_days.is_empty() || warn_days.iter().any(|days| !(1..=3650).contains(days)) {
+            self.tell(
+                "certificates.warn_days",
+                "wants at least one number of days, each from 1 to 3650",
+            );
+        }
+        warn_days.sort_unstable_by(|a, b| b.cmp(a));
+        warn_days.dedup();
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -200,6 +211,7 @@ impl Reader<'_> {
             monthly,
             stamps,
             tenants,
+            warn_days,
             policies,
             resources,
         }

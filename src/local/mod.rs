@@ -9,6 +9,7 @@ mod loopback;
 pub mod simulator;
 mod storage;
 mod together;
+mod world;
 
 pub use leash::{LEASH, hold_leash};
 pub use together::{Local, Options, Services};

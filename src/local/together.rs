@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::host::{self, Host};
 use super::simulator::{self, Simulator};
+use crate::estate::Estate;
 
 /// How to start a [`Local`].
 pub struct Options {
@@ -38,6 +39,7 @@ impl Services {
             data: options.data.clone(),
             port: 0,
             record: options.record.clone(),
+            estate: Some(estate(&options.app)?),
         })
         .await?;
         let values = settings(&simulator);
@@ -184,6 +186,7 @@ fn settings(simulator: &Simulator) -> BTreeMap<String, String> {
         ("POOLKEEPER_QUEUE_ENDPOINT", simulator.queue_url()),
         ("IDENTITY_ENDPOINT", simulator.identity_url()),
         ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
+        ("POOLKEEPER_ARM_ENDPOINT", simulator.url()),
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),
@@ -192,6 +195,19 @@ fn settings(simulator: &Simulator) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// The estate that is simulated: the one that the handler reads.
+fn estate(app: &Path) -> anyhow::Result<Estate> {
+    let file = std::env::var("POOLKEEPER_ESTATE").unwrap_or_else(|_| "infra/estate.toml".into());
+    let path = app.join(file);
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!(
+            "read `{}`: start in the folder of host.json, or name it with --app",
+            path.display()
+        )
+    })?;
+    Ok(Estate::parse(&text)?)
 }
 
 /// `local.settings.json` of the app folder, if a developer keeps one.

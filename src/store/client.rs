@@ -1,12 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{RetryOptions, Transport, Url};
-use azure_identity::{
-    ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential,
-    ManagedIdentityCredentialOptions, UserAssignedId,
-};
 use azure_storage_blob::{
     BlobClient, BlobContainerClient, BlobServiceClient, BlobServiceClientOptions,
 };
@@ -14,7 +9,8 @@ use azure_storage_queue::{QueueClient, QueueServiceClient, QueueServiceClientOpt
 
 use super::Error;
 use super::error::answer;
-use crate::config::{Identity, StoreSettings};
+use crate::azure::credential;
+use crate::config::StoreSettings;
 
 /// The newest version that Azure, the simulator and Azurite all speak.
 const SERVICE_VERSION: &str = "2025-11-05";
@@ -47,7 +43,7 @@ impl Store {
         )?;
         let credential = match (signed(&blob_url), signed(&queue_url)) {
             (true, true) => None,
-            _ => Some(credential(&settings.identity)?),
+            _ => Some(credential(&settings.identity).map_err(Error::Setting)?),
         };
         let http = match &settings.http {
             Some(http) => http.clone(),
@@ -126,33 +122,4 @@ fn endpoint(name: &str, text: &str) -> Result<Url, Error> {
 /// Whether the URL brings its own permission, a shared access signature.
 fn signed(url: &Url) -> bool {
     url.query_pairs().any(|(name, _)| name == "sig")
-}
-
-/// Managed identity where the platform offers one, else a client secret, else developer tools.
-///
-/// Why our own chain: azure_identity 1.x has no default chain any more.
-fn credential(identity: &Identity) -> Result<Arc<dyn TokenCredential>, Error> {
-    let setting = |e: azure_core::Error| Error::Setting(format!("credentials for storage: {e}"));
-    Ok(match identity {
-        Identity::Managed { client_id } => {
-            let options = ManagedIdentityCredentialOptions {
-                user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-                ..Default::default()
-            };
-            ManagedIdentityCredential::new(Some(options)).map_err(setting)?
-        }
-        Identity::ClientSecret {
-            tenant,
-            client_id,
-            secret,
-        } => ClientSecretCredential::new(
-            tenant,
-            client_id.clone(),
-            Secret::new(secret.reveal().to_owned()),
-            None,
-        )
-        .map_err(setting)?,
-        Identity::Given(credential) => Arc::clone(credential),
-        Identity::DeveloperTools => DeveloperToolsCredential::new(None).map_err(setting)?,
-    })
 }

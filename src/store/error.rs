@@ -3,6 +3,8 @@ use std::time::Duration;
 use azure_core::http::StatusCode;
 use azure_core::http::headers::RETRY_AFTER;
 
+use crate::azure::without_queries;
+
 /// How a storage call fails, split by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -95,38 +97,4 @@ fn plain(error: &azure_core::Error) -> String {
         source = e.source();
     }
     without_queries(&text)
-}
-
-pub(super) fn without_queries(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut skipping = false;
-    for c in text.chars() {
-        match c {
-            '?' => {
-                skipping = true;
-                out.push_str("?…");
-            }
-            ' ' | ')' | '"' | '\'' | '`' => {
-                skipping = false;
-                out.push(c);
-            }
-            _ if skipping => {}
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_queries;
-
-    #[test]
-    fn a_signature_in_a_url_never_reaches_an_error_message() {
-        let text = "error sending request for url (http://h/c/b?sv=1&sig=secret%3D): refused";
-        assert_eq!(
-            without_queries(text),
-            "error sending request for url (http://h/c/b?…): refused"
-        );
-    }
 }

@@ -2,8 +2,10 @@
 //! storage, all on loopback.
 
 mod alerts;
+mod azure;
 mod azurite;
 mod blobs;
+mod certificates;
 mod faults;
 mod host;
 mod journal;

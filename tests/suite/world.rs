@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::time::OffsetDateTime;
 use poolkeeper::app::{App, Clock};
-use poolkeeper::config::Config;
+use poolkeeper::config::{Config, Identity};
+use poolkeeper::estate::Estate;
 use poolkeeper::local::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
@@ -32,6 +35,7 @@ impl World {
             data,
             port: 0,
             record,
+            estate: Some(estate()),
         })
         .await
         .expect("a simulator");
@@ -56,6 +60,7 @@ impl World {
                 data: data.clone(),
                 port: 0,
                 record: recordings(),
+                estate: None,
             })
             .await
             {
@@ -76,6 +81,12 @@ impl World {
             ("AzureWebJobsStorage", self.simulator.connection_string()),
             ("POOLKEEPER_BLOB_ENDPOINT", self.simulator.blob_url()),
             ("POOLKEEPER_QUEUE_ENDPOINT", self.simulator.queue_url()),
+            ("POOLKEEPER_ARM_ENDPOINT", self.simulator.url()),
+            ("IDENTITY_ENDPOINT", self.simulator.identity_url()),
+            (
+                "IDENTITY_HEADER",
+                self.simulator.identity_header().to_owned(),
+            ),
             ("POOLKEEPER_QUEUE", "poolkeeper-work".to_owned()),
             ("POOLKEEPER_LOG", "text".to_owned()),
             ("FUNCTIONS_APP_ROOT_PATH", PROJECT.to_owned()),
@@ -90,7 +101,12 @@ impl World {
     }
 
     fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
-        let config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        let mut config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        // The SDK reads the endpoint of an identity from the process's own environment only.
+        config.azure.identity = Identity::Given(Arc::new(SimulatedIdentity {
+            url: values["IDENTITY_ENDPOINT"].clone(),
+            header: values["IDENTITY_HEADER"].clone(),
+        }));
         App::new(config, clock)
     }
 
@@ -152,4 +168,51 @@ impl World {
 /// Exchanges are recorded where the conformance tools look for them, when asked to.
 pub(crate) fn recordings() -> Option<std::path::PathBuf> {
     std::env::var_os("POOLKEEPER_TEST_RECORD").map(Into::into)
+}
+
+/// The estate that ships.
+pub(crate) fn estate() -> Estate {
+    Estate::parse(include_str!("../../infra/estate.toml")).expect("the estate")
+}
+
+/// The managed identity of the simulator, asked as the SDK asks it.
+#[derive(Debug)]
+pub(crate) struct SimulatedIdentity {
+    url: String,
+    header: String,
+}
+
+impl SimulatedIdentity {
+    pub(crate) fn of(world: &World) -> Self {
+        Self {
+            url: world.simulator.identity_url(),
+            header: world.simulator.identity_header().to_owned(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for SimulatedIdentity {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let resource = scopes[0].trim_end_matches("/.default");
+        let answer: Value = reqwest::Client::new()
+            .get(format!(
+                "{}?api-version=2019-08-01&resource={resource}",
+                self.url
+            ))
+            .header("x-identity-header", &self.header)
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        let token = answer["access_token"].as_str().expect("a token").to_owned();
+        let lives = std::time::Duration::from_secs(3600);
+        Ok(AccessToken::new(token, OffsetDateTime::now_utc() + lives))
+    }
 }

@@ -1,5 +1,6 @@
 //! One loopback server for everything of Azure that is simulated: storage and identity so far.
 
+mod arm;
 mod faults;
 mod identity;
 mod record;
@@ -21,6 +22,8 @@ pub use faults::{Fault, FaultKind};
 
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage};
+use super::world::{World, seed};
+use crate::estate::Estate;
 use faults::Faults;
 use record::Recorder;
 
@@ -35,10 +38,14 @@ pub struct Options {
     pub port: u16,
     /// Folder for recorded exchanges.
     pub record: Option<PathBuf>,
+    /// What there is besides storage and identity.
+    pub estate: Option<Estate>,
 }
 
 struct Shared {
     storage: Storage,
+    world: World,
+    address: String,
     faults: Faults,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
@@ -69,8 +76,17 @@ impl Simulator {
         let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
         let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
+        let world = World::new(storage.db.clone());
+        let address = format!("http://127.0.0.1:{port}");
+        if let Some(estate) = &options.estate {
+            seed(&world, estate, &address, chrono::Utc::now())
+                .await
+                .map_err(|refusal| anyhow::anyhow!("make the simulated estate: {refusal}"))?;
+        }
         let shared = Arc::new(Shared {
             storage,
+            world,
+            address,
             faults: Faults::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
@@ -97,7 +113,7 @@ impl Simulator {
     /// Where it listens.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.shared.address.clone()
     }
 
     fn service(&self, name: &str) -> String {
@@ -200,6 +216,16 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 async fn answer(shared: &Shared, parts: &Parts, body: Bytes) -> Response {
     if parts.uri.path() == "/msi/token" {
         return identity::answer(&shared.storage.key, &shared.identity_header, parts);
+    }
+    let path = parts.uri.path();
+    let key = &shared.storage.key;
+    if path.starts_with("/subscriptions/") {
+        let answer = arm::resource(&shared.world, key, &shared.address, parts).await;
+        return answer.unwrap_or_else(Response::from);
+    }
+    if path.starts_with("/vault/") {
+        let answer = arm::vault(&shared.world, key, &shared.address, parts).await;
+        return answer.unwrap_or_else(Response::from);
     }
     match shared.storage.answer(parts, body).await {
         Ok(response) => response,

@@ -47,7 +47,7 @@ impl Recorder {
         let content = axum::body::to_bytes(content, usize::MAX)
             .await
             .unwrap_or_default();
-        let line = json!({
+        let mut line = json!({
             "method": parts.method.as_str(),
             "url": url,
             "service": service,
@@ -57,6 +57,10 @@ impl Recorder {
             "responseHeaders": headers(&answer.headers),
             "responseBody": readable(&answer.headers, &content),
         });
+        if service == "arm" {
+            // ARM is many services; the path says which.
+            line["service"] = Value::Null;
+        }
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = writeln!(file, "{line}") {
             tracing::error!(%error, "an exchange was not recorded");
@@ -87,6 +91,17 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
             format!("http://127.0.0.1{path}{mark}{query}"),
             "managedidentity",
         ));
+    }
+    if path.starts_with("/subscriptions/") {
+        let url = format!("https://management.azure.com{path}{mark}{query}");
+        return Some((url, "arm"));
+    }
+    if let Some((vault, rest)) = path
+        .strip_prefix("/vault/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        let url = format!("https://{vault}.vault.azure.net/{rest}{mark}{query}");
+        return Some((url, "keyvault"));
     }
     let kind = parts.headers.get("x-ms-blob-type");
     if kind.is_some_and(|kind| kind == "AppendBlob")

@@ -14,7 +14,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 const GROUP: usize = 256;
 
 /// Counted up when the tables change.
-const SHAPE: i64 = 1;
+const SHAPE: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS snapshots (
   blocks INTEGER NOT NULL DEFAULT 0,
   lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
   PRIMARY KEY (container, name, at));
+CREATE TABLE IF NOT EXISTS resources (
+  id TEXT PRIMARY KEY, parent TEXT NOT NULL, body TEXT NOT NULL, etag TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS resources_by_parent ON resources (parent);
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS messages (
   id TEXT PRIMARY KEY, queue TEXT NOT NULL, text TEXT NOT NULL, inserted INTEGER NOT NULL,
@@ -42,7 +45,7 @@ CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, visible);
 
 /// The one database, worked by one thread.
 #[derive(Clone)]
-pub(super) struct Db {
+pub(in crate::local) struct Db {
     jobs: mpsc::Sender<Job>,
 }
 
@@ -72,7 +75,7 @@ impl Db {
     }
 
     /// Runs `job`; when it is answered, what it changed is committed. An `Err` undoes the change.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(in crate::local) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {

@@ -16,7 +16,7 @@ use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use db::Db;
+pub(super) use db::Db;
 pub(super) use sas::Key;
 pub(super) use wire::Refusal;
 
@@ -25,7 +25,7 @@ pub(super) const ACCOUNT: &str = "poolkeeperlocal";
 
 /// The two services on one state.
 pub(super) struct Storage {
-    db: Db,
+    pub(super) db: Db,
     pub(super) key: Key,
 }
 

@@ -1,6 +1,7 @@
 //! Maintenance: the tasks of each cadence, one after another; none stops another.
 
 mod anchor_journal;
+mod certificates;
 mod tick;
 
 pub use tick::tick;
@@ -13,6 +14,8 @@ use crate::journal::{Event, Journal, Run, RunId, RunState, TaskReport, Work};
 /// Every maintenance task that is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
+    /// Tells what in the key vaults ends soon.
+    CheckCertificateExpiry,
     /// Proves the journal and writes the day's anchor.
     AnchorJournal,
 }
@@ -24,11 +27,12 @@ pub(crate) struct TaskResult {
 }
 
 impl Task {
-    pub const ALL: [Self; 1] = [Self::AnchorJournal];
+    pub const ALL: [Self; 2] = [Self::CheckCertificateExpiry, Self::AnchorJournal];
 
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::CheckCertificateExpiry => "check_certificate_expiry",
             Self::AnchorJournal => "anchor_journal",
         }
     }
@@ -36,7 +40,7 @@ impl Task {
     #[must_use]
     pub fn cadence(self) -> Cadence {
         match self {
-            Self::AnchorJournal => Cadence::Daily,
+            Self::CheckCertificateExpiry | Self::AnchorJournal => Cadence::Daily,
         }
     }
 
@@ -70,6 +74,7 @@ impl Task {
 
     async fn run(self, app: &App, run: &RunId, dry_run: bool) -> anyhow::Result<TaskResult> {
         match self {
+            Self::CheckCertificateExpiry => certificates::run(app).await,
             Self::AnchorJournal => anchor_journal::run(app, run, dry_run).await,
         }
     }
@@ -153,7 +158,7 @@ mod tests {
     fn a_task_is_chosen_by_name_among_those_of_its_cadence() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let choose = |cadence, list| Task::choose(cadence, &names(list));
-        assert_eq!(choose(Cadence::Daily, &[]), Ok(vec![Task::AnchorJournal]));
+        assert_eq!(choose(Cadence::Daily, &[]), Ok(Task::ALL.to_vec()));
         assert_eq!(
             choose(Cadence::Daily, &["anchor_journal"]),
             Ok(vec![Task::AnchorJournal])

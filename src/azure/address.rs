@@ -1,0 +1,152 @@
+//! Where a token may go.
+
+use reqwest::Url;
+
+use super::{Azure, Error};
+
+/// A service of Azure with tokens of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Plane {
+    /// Azure Resource Manager.
+    Arm,
+    /// The contents of a key vault.
+    Vault,
+}
+
+impl Plane {
+    /// The scope that a token is asked for.
+    #[must_use]
+    pub fn audience(self) -> &'static str {
+        match self {
+            Self::Arm => "https://management.azure.com/.default",
+            Self::Vault => "https://vault.azure.net/.default",
+        }
+    }
+
+    /// Hosts of the public cloud. ARM's own long-running operations may be polled at a regional
+    /// host.
+    fn is_host(self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        match self {
+            Self::Arm => host == "management.azure.com" || host.ends_with(".management.azure.com"),
+            Self::Vault => host.ends_with(".vault.azure.net"),
+        }
+    }
+}
+
+impl Azure {
+    /// Lets only addresses of the plane through: of Azure by https, or of the loopback address
+    /// that the settings name. Links that came in an answer pass here too.
+    pub(super) fn check(&self, plane: Plane, url: &Url) -> Result<(), Error> {
+        let plain = url.username().is_empty() && url.password().is_none();
+        let azure = url.scheme() == "https"
+            && url.port_or_known_default() == Some(443)
+            && url.host_str().is_some_and(|host| plane.is_host(host));
+        let local = is_loopback(&self.arm) && url.origin() == self.arm.origin();
+        if plain && (azure || local) {
+            Ok(())
+        } else {
+            Err(Error::Foreign(
+                url.host_str().unwrap_or("no host").to_owned(),
+            ))
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AzureSettings, Identity, Secret};
+
+    fn azure(arm: &str) -> Azure {
+        Azure::open(&AzureSettings {
+            arm_endpoint: arm.into(),
+            identity: Identity::ClientSecret {
+                tenant: "11111111-2222-4333-8444-555555555555".into(),
+                client_id: "c".into(),
+                secret: Secret::new("s"),
+            },
+        })
+        .expect("a handle")
+    }
+
+    #[test]
+    fn a_token_goes_to_azure_and_nowhere_else() {
+        let (cloud, local) = (
+            azure("https://management.azure.com"),
+            azure("http://127.0.0.1:4000"),
+        );
+        for (url, plane, to_cloud, to_local) in [
+            (
+                "https://management.azure.com/subscriptions/s",
+                Plane::Arm,
+                true,
+                true,
+            ),
+            (
+                "https://japaneast.management.azure.com/x",
+                Plane::Arm,
+                true,
+                true,
+            ),
+            ("https://MANAGEMENT.azure.com:443/x", Plane::Arm, true, true),
+            ("http://management.azure.com/x", Plane::Arm, false, false),
+            (
+                "https://management.azure.com:444/x",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://management.azure.com.evil.example/x",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://evilmanagement.azure.com/x",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://user@management.azure.com/x",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://kv.vault.azure.net/certificates",
+                Plane::Vault,
+                true,
+                true,
+            ),
+            (
+                "https://kv.vault.azure.net/certificates",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            ("https://vault.azure.net/x", Plane::Vault, false, false),
+            ("https://management.azure.com/x", Plane::Vault, false, false),
+            ("http://127.0.0.1:4000/x", Plane::Arm, false, true),
+            ("http://127.0.0.1:4000/vault/kv", Plane::Vault, false, true),
+            ("http://127.0.0.1:4001/x", Plane::Arm, false, false),
+            ("http://localhost:4000/x", Plane::Arm, false, false),
+            ("http://169.254.169.254/metadata", Plane::Arm, false, false),
+            ("file:///etc/passwd", Plane::Arm, false, false),
+        ] {
+            let parsed = Url::parse(url).expect("a URL");
+            assert_eq!(cloud.check(plane, &parsed).is_ok(), to_cloud, "cloud {url}");
+            assert_eq!(local.check(plane, &parsed).is_ok(), to_local, "local {url}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+use serde_json::Value;
+
+use super::Action;
+
+/// How a call of Azure fails, split by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not there.
+    #[error("{what} does not exist")]
+    NotFound { what: String },
+    /// Somebody else changed it, or is changing it: read again and decide again.
+    #[error("{what} was changed by somebody else ({code})")]
+    Changed { what: String, code: String },
+    /// A permission is missing: give it, or leave it out of the estate.
+    #[error("not permitted on {what}: {action} is needed ({why})")]
+    Denied {
+        what: String,
+        action: &'static str,
+        why: String,
+    },
+    /// Azure asked for patience for too long, or could not be reached. The same call may succeed
+    /// later.
+    #[error("Azure is not available for {what}: {why}")]
+    Unavailable { what: String, why: String },
+    /// The request itself is wrong. Repeating does not help.
+    #[error("Azure refused {what} ({status} {code}): {why}")]
+    Refused {
+        what: String,
+        status: u16,
+        code: String,
+        why: String,
+    },
+    /// The answer is not what Azure's contract says.
+    #[error("the answer for {what} cannot be understood: {why}")]
+    Unexpected { what: String, why: String },
+    /// A URL, perhaps one that came in an answer, leads away from Azure. No token was sent.
+    #[error("`{0}` is not an address of Azure: no token goes there")]
+    Foreign(String),
+    /// No token could be had.
+    #[error("no token for {audience}: {why}")]
+    Credential { audience: &'static str, why: String },
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl Error {
+    /// From an answer that is neither success nor to be repeated.
+    pub(super) fn from_answer(status: u16, body: &Value, what: &str, action: Action) -> Self {
+        let error = &body["error"];
+        let code = error["innererror"]["code"]
+            .as_str()
+            .or(error["code"].as_str())
+            .unwrap_or("no code")
+            .to_owned();
+        let why = error["message"]
+            .as_str()
+            .unwrap_or("no message")
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let what = what.to_owned();
+        match status {
+            404 | 410 => Self::NotFound { what },
+            401 | 403 => Self::Denied {
+                what,
+                action: action.0,
+                why: format!("{code}: {why}"),
+            },
+            409 | 412 => Self::Changed { what, code },
+            _ => Self::Refused {
+                what,
+                status,
+                code,
+                why,
+            },
+        }
+    }
+}
+
+/// A text without the query of any URL in it: a shared access signature is a secret.
+#[must_use]
+pub fn without_queries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut skipping = false;
+    for c in text.chars() {
+        match c {
+            '?' => {
+                skipping = true;
+                out.push_str("?…");
+            }
+            ' ' | ')' | '"' | '\'' | '`' => {
+                skipping = false;
+                out.push(c);
+            }
+            _ if skipping => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_queries;
+
+    #[test]
+    fn a_signature_in_a_url_never_reaches_an_error_message() {
+        let text = "error sending request for url (http://h/c/b?sv=1&sig=secret%3D): refused";
+        assert_eq!(
+            without_queries(text),
+            "error sending request for url (http://h/c/b?…): refused"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Azure at arm's length: one careful handle, and free functions over it, one file per service.
+//!
+//! A token goes only to addresses of Azure, or to the one loopback address that the settings
+//! name. Calls are paced before Azure has to ask for it, tried again when that is safe, and every
+//! failure says what the caller can do about it.
+
+mod address;
+mod call;
+mod credential;
+mod error;
+pub mod key_vault;
+mod pace;
+mod page;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use azure_core::credentials::{AccessToken, TokenCredential};
+use azure_core::time::OffsetDateTime;
+use reqwest::Url;
+use tokio::sync::Semaphore;
+
+pub use address::Plane;
+pub use call::{Answer, Call};
+pub use credential::credential;
+pub use error::{Error, without_queries};
+
+use crate::config::AzureSettings;
+use pace::Pacer;
+
+/// A permission as Azure names it, such as `Microsoft.KeyVault/vaults/read`. Each function of this
+/// room declares the one that it needs, and a refusal names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Action(pub &'static str);
+
+/// How many calls may be under way at once, over all services.
+const AT_ONCE: usize = 32;
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// A token is renewed when it has less than this left.
+const TOKEN_MARGIN: Duration = Duration::from_secs(300);
+
+/// The handle. Opening it touches nothing.
+pub struct Azure {
+    http: reqwest::Client,
+    credential: Arc<dyn TokenCredential>,
+    tokens: Mutex<HashMap<&'static str, AccessToken>>,
+    arm: Url,
+    pacer: Pacer,
+    slots: Semaphore,
+}
+
+impl Azure {
+    pub fn open(settings: &AzureSettings) -> Result<Self, Error> {
+        let arm = Url::parse(&settings.arm_endpoint)
+            .map_err(|e| Error::Setting(format!("POOLKEEPER_ARM_ENDPOINT: {e}")))?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(ANSWER_LIMIT)
+            // A redirect would carry the token where nobody checked.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("poolkeeper/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| Error::Setting(format!("the HTTP client: {e}")))?;
+        Ok(Self {
+            http,
+            credential: credential(&settings.identity).map_err(Error::Setting)?,
+            tokens: Mutex::default(),
+            arm,
+            pacer: Pacer::default(),
+            slots: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// A URL of Azure Resource Manager. `path` begins with a slash.
+    pub(crate) fn arm(&self, path: &str, version: &str) -> Url {
+        let mut url = self.arm.clone();
+        url.set_path(path);
+        url.set_query(Some(&format!("api-version={version}")));
+        url
+    }
+
+    /// A token for `plane`, from memory while it is good.
+    async fn token(&self, plane: Plane) -> Result<String, Error> {
+        let audience = plane.audience();
+        let now = OffsetDateTime::now_utc();
+        if let Some(token) = self.tokens().get(audience)
+            && token.expires_on - TOKEN_MARGIN > now
+        {
+            return Ok(token.token.secret().to_owned());
+        }
+        let token = self
+            .credential
+            .get_token(&[audience], None)
+            .await
+            .map_err(|e| Error::Credential {
+                audience,
+                why: without_queries(&e.to_string()),
+            })?;
+        let secret = token.token.secret().to_owned();
+        self.tokens().insert(audience, token);
+        Ok(secret)
+    }
+
+    /// Forgets a token that Azure no longer takes.
+    fn forget_token(&self, plane: Plane) {
+        self.tokens().remove(plane.audience());
+    }
+
+    fn tokens(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, AccessToken>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
