@@ -1,7 +1,10 @@
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::ResourceId;
 
 /// The kinds of change that Poolkeeper can make to an estate. Each has a policy of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,8 +49,10 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// What may become of a proposed change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+/// What may become of a proposed change. In order: each may do more than the one before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It is recorded.
@@ -57,4 +62,193 @@ pub enum Mode {
     Propose,
     /// It is made.
     Act,
+}
+
+impl std::str::FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "observe" => Ok(Self::Observe),
+            "propose" => Ok(Self::Propose),
+            "act" => Ok(Self::Act),
+            _ => Err(format!("`{text}` is no mode: observe, propose or act")),
+        }
+    }
+}
+
+/// What a Cosmos container or database may use, in RU/s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Capacity {
+    /// Always this much.
+    Manual(u32),
+    /// At most this much; at least a tenth of it.
+    Autoscale(u32),
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manual(ru) => write!(f, "{ru} RU/s"),
+            Self::Autoscale(ru) => write!(f, "autoscale up to {ru} RU/s"),
+        }
+    }
+}
+
+/// How many replicas a container app may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replicas {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl fmt::Display for Replicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{} replicas", self.least, self.most)
+    }
+}
+
+/// What is changed, from what to what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Mutation {
+    CosmosThroughput {
+        from: Capacity,
+        to: Capacity,
+    },
+    AppReplicas {
+        from: Replicas,
+        to: Replicas,
+    },
+    AppRestart {
+        /// The revision as it is named now.
+        revision: String,
+    },
+    LogDeletion {
+        /// Everything that is listed was last written before this.
+        older_than: DateTime<Utc>,
+        /// How many blobs go, and how many there are in the same place.
+        blobs: u64,
+        of_blobs: u64,
+        bytes: u64,
+        /// SHA-256 of the list of blobs, each with the version that was seen.
+        manifest: String,
+    },
+}
+
+/// A proposed change of the outside, as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The very thing that is changed: a Cosmos container, an app, a blob container.
+    pub resource: ResourceId,
+    #[serde(flatten)]
+    pub mutation: Mutation,
+    /// One sentence: why.
+    pub why: String,
+}
+
+impl Change {
+    #[must_use]
+    pub fn kind(&self) -> ChangeKind {
+        match self.mutation {
+            Mutation::CosmosThroughput { .. } => ChangeKind::CosmosThroughput,
+            Mutation::AppReplicas { .. } => ChangeKind::AppReplicas,
+            Mutation::AppRestart { .. } => ChangeKind::AppRestart,
+            Mutation::LogDeletion { .. } => ChangeKind::LogDeletion,
+        }
+    }
+
+    /// How many things it touches.
+    #[must_use]
+    pub fn touches(&self) -> u64 {
+        match self.mutation {
+            Mutation::LogDeletion { blobs, .. } => blobs,
+            _ => 1,
+        }
+    }
+
+    /// The change that takes this one back, if there is one. Deleted blobs and restarts stay as
+    /// they are.
+    #[must_use]
+    pub fn inverse(&self, why: &str) -> Option<Self> {
+        let mutation = match &self.mutation {
+            Mutation::CosmosThroughput { from, to } => Mutation::CosmosThroughput {
+                from: *to,
+                to: *from,
+            },
+            Mutation::AppReplicas { from, to } => Mutation::AppReplicas {
+                from: *to,
+                to: *from,
+            },
+            Mutation::AppRestart { .. } | Mutation::LogDeletion { .. } => return None,
+        };
+        Some(Self {
+            resource: self.resource.clone(),
+            mutation,
+            why: why.to_owned(),
+        })
+    }
+
+    /// The exact difference that it makes, in one line.
+    #[must_use]
+    pub fn difference(&self) -> String {
+        let on = self.resource.short();
+        match &self.mutation {
+            Mutation::CosmosThroughput { from, to } => format!("{on}: {from} -> {to}"),
+            Mutation::AppReplicas { from, to } => format!("{on}: {from} -> {to}"),
+            Mutation::AppRestart { revision } => format!("{on}: restart of revision {revision}"),
+            Mutation::LogDeletion {
+                older_than,
+                blobs,
+                of_blobs,
+                bytes,
+                ..
+            } => format!(
+                "{on}: {blobs} of {of_blobs} blobs ({bytes} bytes) from before {} deleted, for good",
+                older_than.format("%Y-%m-%d %H:%M UTC")
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_change_says_and_how_it_is_taken_back() {
+        let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "acc");
+        let throughput = Change {
+            resource: account
+                .child("sqlDatabases", "agents")
+                .child("containers", "threads"),
+            mutation: Mutation::CosmosThroughput {
+                from: Capacity::Manual(1000),
+                to: Capacity::Manual(1200),
+            },
+            why: "busy".into(),
+        };
+        assert_eq!(
+            throughput.difference(),
+            "acc/agents/threads: 1000 RU/s -> 1200 RU/s"
+        );
+        let back = throughput.inverse("calm").expect("a way back");
+        assert_eq!(back.inverse("busy").as_ref(), Some(&throughput));
+        let text = serde_json::to_string(&throughput).expect("JSON");
+        assert!(text.contains(r#""kind":"cosmos_throughput","from":{"manual":1000}"#));
+        assert_eq!(
+            serde_json::from_str::<Change>(&text).expect("a change"),
+            throughput
+        );
+        let restart = Change {
+            mutation: Mutation::AppRestart {
+                revision: "r1".into(),
+            },
+            ..throughput
+        };
+        assert_eq!(restart.inverse("no"), None);
+        assert_eq!(restart.touches(), 1);
+    }
 }

@@ -6,10 +6,12 @@ mod change;
 mod finding;
 mod resource;
 mod schedule;
+mod window;
 
 pub use alert::{Alert, Condition, Invalid, Severity};
 pub use cadence::Cadence;
-pub use change::{ChangeKind, Mode};
+pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replicas};
 pub use finding::Finding;
 pub use resource::ResourceId;
 pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};
+pub use window::Window;

@@ -32,6 +32,46 @@ impl ResourceId {
         &self.0
     }
 
+    /// Something inside this resource, such as a database of an account.
+    #[must_use]
+    pub fn child(&self, kind: &str, name: &str) -> Self {
+        Self(format!("{}/{kind}/{name}", self.0))
+    }
+
+    /// The last part of the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The subscription, if the name holds one.
+    #[must_use]
+    pub fn subscription(&self) -> Option<&str> {
+        let mut parts = self.0.split('/').skip(1);
+        parts
+            .next()
+            .filter(|p| p.eq_ignore_ascii_case("subscriptions"))?;
+        parts.next()
+    }
+
+    /// The names behind the provider, for people: `account/database/container`. Unnamed defaults
+    /// are left out.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let Some((_, rest)) = self.0.rsplit_once("/providers/") else {
+            return self.name().to_owned();
+        };
+        let names: Vec<&str> = rest
+            .split('/')
+            .skip(1)
+            .collect::<Vec<_>>()
+            .chunks(2)
+            .filter_map(|pair| pair.get(1).copied())
+            .filter(|name| *name != "default")
+            .collect();
+        names.join("/")
+    }
+
     /// Whether `text` names this resource or something inside it, such as a database of an
     /// account.
     #[must_use]
@@ -68,6 +108,18 @@ impl fmt::Display for ResourceId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_resource_is_called() {
+        let account = ResourceId::new("sub", "g", "Microsoft.Storage/storageAccounts", "acc");
+        let container = account
+            .child("blobServices", "default")
+            .child("containers", "logs");
+        assert_eq!(container.short(), "acc/logs");
+        assert_eq!(container.name(), "logs");
+        assert_eq!(container.subscription(), Some("sub"));
+        assert_eq!(ResourceId::group("sub", "g").short(), "g");
+    }
 
     #[test]
     fn what_a_resource_holds() {

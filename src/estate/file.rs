@@ -1,8 +1,11 @@
 //! The estate file as it is written. Its schema is what editors use, and what the checker walks.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::logs::Mark;
 use crate::domain::{ChangeKind, Mode};
 
 /// The estate and its policies.
@@ -24,6 +27,9 @@ pub(super) struct File {
     /// When certificates, secrets and keys count as near their end.
     #[serde(default)]
     pub(super) certificates: Certificates,
+    /// What is kept of logs, and for how long.
+    #[serde(default)]
+    pub(super) logs: Logs,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
@@ -119,18 +125,92 @@ pub(super) struct Certificates {
     /// Days before the end at which the warning becomes more urgent.
     #[serde(default = "warn_days")]
     pub(super) warn_days: Vec<u32>,
+    /// Application (client) ids of Entra applications whose secrets and certificates are looked
+    /// after as well.
+    #[serde(default)]
+    pub(super) applications: Vec<String>,
 }
 
 impl Default for Certificates {
     fn default() -> Self {
         Self {
             warn_days: warn_days(),
+            applications: Vec::new(),
         }
     }
 }
 
 fn warn_days() -> Vec<u32> {
     vec![60, 30, 14, 7]
+}
+
+/// What is kept of logs, and for how long.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Logs {
+    /// Days after which log blobs are deleted.
+    #[serde(default = "thirty")]
+    pub(super) keep_days: u32,
+    /// Least retention of the workspace's tables, days.
+    #[serde(default = "thirty")]
+    pub(super) tables_keep_days: u32,
+    /// Calls a second that a cleanup may make of one storage account, which others use too.
+    #[serde(default = "four_hundred")]
+    pub(super) calls_per_second: u32,
+    /// The containers that are cleaned.
+    #[serde(default)]
+    pub(super) containers: Vec<LogContainer>,
+    /// Containers that are never cleaned.
+    #[serde(default)]
+    pub(super) protected: Vec<ProtectedContainer>,
+    /// Tables with a least retention of their own, days.
+    #[serde(default)]
+    pub(super) tables: BTreeMap<String, u32>,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            keep_days: thirty(),
+            tables_keep_days: thirty(),
+            calls_per_second: four_hundred(),
+            containers: Vec::new(),
+            protected: Vec::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+fn four_hundred() -> u32 {
+    400
+}
+
+/// A container of log blobs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogContainer {
+    /// Short name of a storage account of a stamp.
+    pub(super) account: String,
+    pub(super) container: String,
+    /// Only blobs whose names begin with this.
+    #[serde(default)]
+    pub(super) prefix: String,
+    /// Days, if not those of all logs.
+    pub(super) keep_days: Option<u32>,
+}
+
+/// A container that is never cleaned.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProtectedContainer {
+    /// Short name of a storage account of a stamp.
+    pub(super) account: String,
+    pub(super) container: String,
+    pub(super) mark: Mark,
 }
 
 /// One policy for each kind of change.
@@ -172,8 +252,17 @@ pub(super) struct Policy {
     pub(super) approvers: Vec<String>,
     /// How long the same resource is left alone after a change, as 10m or 1h.
     pub(super) cooldown: Option<String>,
-    /// How many resources one run may change.
+    /// How many things one run may touch: containers, apps, blobs.
     pub(super) most_per_run: Option<u32>,
+    /// How many percent of the things in the same place one run may touch.
+    pub(super) most_share_percent: Option<u32>,
+    /// How many changes of this kind may be made within an hour, over the whole estate.
+    pub(super) most_per_hour: Option<u32>,
+    /// When changes may be made, in the estate's time zone, as 01:00-05:00 or sat,sun 22:00-04:00.
+    #[serde(default)]
+    pub(super) windows: Vec<String>,
+    /// How long a proposal waits for an approval, and an approval is good, as 4h or 1d.
+    pub(super) approval_lasts: Option<String>,
 }
 
 /// The JSON Schema of the file.

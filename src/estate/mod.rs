@@ -3,6 +3,8 @@
 
 mod check;
 mod file;
+mod logs;
+mod policy;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +13,11 @@ use chrono::{Duration, NaiveTime, Weekday};
 use chrono_tz::Tz;
 
 pub use check::Problem;
+pub use logs::{LogContainer, Logs, Mark, Protected};
+pub use policy::Policy;
 pub use target::{EstateTarget, Kind, Resource};
 
-use crate::domain::{Cadence, ChangeKind, Mode, ResourceId, Rhythm, Schedule};
+use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule};
 use check::Source;
 
 /// The estate and its policies.
@@ -27,6 +31,9 @@ pub struct Estate {
     pub tenants: Vec<Tenant>,
     /// Days before its end at which a certificate is told, the most first.
     pub warn_days: Vec<u32>,
+    /// Application (client) ids of Entra applications that are looked after.
+    pub applications: Vec<String>,
+    pub logs: Logs,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -54,16 +61,6 @@ pub struct Tenant {
     /// As telemetry has it in `Properties.tenantId`.
     pub id: String,
     pub name: String,
-}
-
-/// What may become of one kind of change. The default proposes and leaves the rest open.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Policy {
-    pub mode: Mode,
-    pub approvers: Vec<String>,
-    /// How long a resource is left alone after a change.
-    pub cooldown: Option<Duration>,
-    pub most_per_run: Option<u32>,
 }
 
 /// What is wrong with an estate file, all of it.
@@ -118,7 +115,10 @@ impl Estate {
     /// The policy of a kind of change.
     #[must_use]
     pub fn policy(&self, kind: ChangeKind) -> Policy {
-        self.policies.get(&kind).cloned().unwrap_or_default()
+        self.policies
+            .get(&kind)
+            .cloned()
+            .unwrap_or_else(|| Policy::default_of(kind))
     }
 
     /// Every resource, resource groups among them.
@@ -199,6 +199,16 @@ impl Reader<'_> {
         }
         warn_days.sort_unstable_by(|a, b| b.cmp(a));
         warn_days.dedup();
+        for (index, id) in file.certificates.applications.iter().enumerate() {
+            if uuid::Uuid::try_parse(id).is_err() {
+                let message = format!("is `{id}`: no application id");
+                self.tell(&format!("certificates.applications[{index}]"), message);
+            }
+        }
+        let logs = self.logs(file.logs, |name| {
+            let is = |r: &&Resource| r.kind == Kind::StorageAccount && r.name == name;
+            resources.iter().find(is).map(|r| r.id.clone())
+        });
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -212,31 +222,10 @@ impl Reader<'_> {
             stamps,
             tenants,
             warn_days,
+            applications: file.certificates.applications,
+            logs,
             policies,
             resources,
-        }
-    }
-
-    fn policy(&mut self, kind: ChangeKind, policy: file::Policy) -> Policy {
-        let key = format!("policy.{kind}");
-        let cooldown = policy.cooldown.as_deref().map(|text| {
-            duration(text).unwrap_or_else(|| {
-                let message = format!("is `{text}`: a time such as 10m, 1h or 1d is possible");
-                self.tell(&format!("{key}.cooldown"), message);
-                Duration::zero()
-            })
-        });
-        if policy.most_per_run == Some(0) {
-            self.tell(
-                &format!("{key}.most_per_run"),
-                "is 0: to change nothing, the mode is observe",
-            );
-        }
-        Policy {
-            mode: policy.mode,
-            approvers: policy.approvers,
-            cooldown,
-            most_per_run: policy.most_per_run,
         }
     }
 

@@ -23,7 +23,7 @@ fn the_estate_that_ships_is_right() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
-    let cases: [(&str, &str, &[&str]); 10] = [
+    let cases: [(&str, &str, &[&str]); 13] = [
         ("nothing is wrong", "", &[]),
         ("no TOML", "time_zone = \n", &["line 1: is not TOML"]),
         (
@@ -78,6 +78,29 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
             "a negative number",
             "[policy.app_restart]\nmost_per_run = -1\n",
             &["line 2: `policy.app_restart.most_per_run` is -1: not a number that fits"],
+        ),
+        (
+            "a policy that cannot hold",
+            "[policy.app_restart]\nmost_share_percent = 120\nmost_per_hour = 0\nwindows = ['night']\napproval_lasts = 'long'\n",
+            &[
+                "line 5: `policy.app_restart.approval_lasts` is `long`",
+                "line 3: `policy.app_restart.most_per_hour` is 0: to change nothing, the mode is observe",
+                "line 2: `policy.app_restart.most_share_percent` is more than 100",
+                "line 4: `policy.app_restart.windows[0]` is `night`: `01:00-05:00`",
+            ],
+        ),
+        (
+            "logs of nobody",
+            "[logs]\nkeep_days = 0\n[[logs.containers]]\naccount = 'st'\ncontainer = 'c'\n",
+            &[
+                "line 2: `logs.keep_days` is 0: 1 to 4383 days are possible",
+                "line 4: `logs.containers[0].account` is `st`: no storage account of a stamp",
+            ],
+        ),
+        (
+            "an application without an id",
+            "[certificates]\napplications = ['agents']\n",
+            &["line 2: `certificates.applications[0]` is `agents`: no application id"],
         ),
         (
             "tenants twice",
@@ -135,6 +158,35 @@ fn a_target_is_what_the_estate_names() {
         assert_eq!(kind(&text), expected, "{text}");
     }
     assert_eq!(estate.policy(ChangeKind::AppRestart).mode, Mode::Propose);
+}
+
+#[test]
+fn what_is_protected_cannot_be_cleaned() {
+    let text = format!(
+        "{STAMP}storage_accounts = ['st']
+[[logs.containers]]
+account = 'st'
+container = 'reports'
+[[logs.containers]]
+account = 'st'
+container = 'app'
+[[logs.containers]]
+account = 'st'
+container = 'app'
+prefix = '2026/'
+[[logs.protected]]
+account = 'st'
+container = 'reports'
+mark = 'report-source'
+"
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "line 8: `logs.containers[0].container` is `reports`, which is protected as report-source: it cannot be cleaned",
+            "line 14: `logs.containers[2].container` is `app`, which is listed before",
+        ]
+    );
 }
 
 #[test]
