@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use crate::azure::Azure;
-use crate::config::Config;
+use crate::config::{Config, Identity};
+use crate::domain::ResourceId;
 use crate::estate::Estate;
 use crate::store::{Error, Store};
 
@@ -75,6 +76,36 @@ impl App {
         }
         let azure = Azure::open(&self.config.azure)?;
         Ok(self.azure.get_or_init(|| azure))
+    }
+
+    /// The subscription of a resource, if a developer's credential would change it without its
+    /// having been named on the command line.
+    #[must_use]
+    pub fn unnamed_subscription(&self, resource: &ResourceId) -> Option<String> {
+        let azure = &self.config.azure;
+        if !azure.is_public() || !matches!(azure.identity, Identity::DeveloperTools) {
+            return None;
+        }
+        let subscription = resource.subscription().unwrap_or_default();
+        let named = azure
+            .named
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(subscription));
+        (!named).then(|| subscription.to_owned())
+    }
+
+    /// Whether a container at a blob endpoint is one of those that we keep our own memory in.
+    #[must_use]
+    pub fn is_own(&self, endpoint: &reqwest::Url, container: &str) -> bool {
+        let store = &self.config.store;
+        let ours = [&store.container, &store.anchor_container]
+            .iter()
+            .any(|name| *name == container);
+        let here = reqwest::Url::parse(store.blob_endpoint.reveal()).is_ok_and(|own| {
+            own.origin() == endpoint.origin()
+                && own.path().trim_end_matches('/') == endpoint.path().trim_end_matches('/')
+        });
+        ours && here
     }
 
     /// Documents, journals and work.

@@ -12,6 +12,8 @@ use anyhow::Context as _;
 use azure_core::credentials::TokenCredential;
 use serde::Deserialize;
 
+use crate::domain::Mode;
+
 /// Every setting that Poolkeeper reads, in the order of the README. A test holds
 /// `local.settings.example.json` and the README to this list.
 pub const NAMES: &[&str] = &[
@@ -22,6 +24,9 @@ pub const NAMES: &[&str] = &[
     "POOLKEEPER_ANCHOR_CONTAINER",
     "POOLKEEPER_QUEUE",
     "POOLKEEPER_ARM_ENDPOINT",
+    "POOLKEEPER_MODE",
+    "POOLKEEPER_EASY_AUTH",
+    "POOLKEEPER_OPERATOR_KEYS",
     "POOLKEEPER_HEARTBEAT_URL",
     "POOLKEEPER_LOG",
 ];
@@ -102,6 +107,28 @@ pub struct AzureSettings {
     /// anything else must be a loopback address.
     pub arm_endpoint: String,
     pub identity: Identity,
+    /// Subscriptions that were named on the command line: a developer's credential changes no
+    /// other one.
+    pub named: Vec<String>,
+}
+
+impl AzureSettings {
+    /// Whether this is Azure itself, and not a stand-in on loopback.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.arm_endpoint.trim_end_matches('/') == PUBLIC_ARM
+    }
+}
+
+/// How whoever asks for something is known.
+#[derive(Debug, Clone, Default)]
+pub struct Principals {
+    /// The platform authenticates callers and says who they are in its headers; without it, those
+    /// headers are anybody's claim. `POOLKEEPER_EASY_AUTH`, default false.
+    pub easy_auth: bool,
+    /// Names and keys of the people of an embedded estate, as `operator:KEY,reviewer:KEY`.
+    /// `POOLKEEPER_OPERATOR_KEYS`, refused where the estate is not on loopback.
+    pub keys: Vec<(String, Secret)>,
 }
 
 /// All settings of one process.
@@ -109,11 +136,15 @@ pub struct AzureSettings {
 pub struct Config {
     /// Port the host chose. `FUNCTIONS_CUSTOMHANDLER_PORT`; absent outside the host.
     pub port: Option<u16>,
-    /// The estate file. `POOLKEEPER_ESTATE`, default `infra/estate.toml`, relative to
-    /// `FUNCTIONS_APP_ROOT_PATH` or the working folder.
+    /// The estate file. `POOLKEEPER_ESTATE`, default `estate.toml` where there is one, else
+    /// `infra/estate.toml`; relative to `FUNCTIONS_APP_ROOT_PATH` or the working folder.
     pub estate: PathBuf,
     pub store: StoreSettings,
     pub azure: AzureSettings,
+    /// The most that any change may do, whatever its policy says. `POOLKEEPER_MODE`: observe,
+    /// propose or act, default act.
+    pub ceiling: Mode,
+    pub principals: Principals,
     /// Called after each timer tick, so that silence is noticed by something else.
     /// `POOLKEEPER_HEARTBEAT_URL`, default none.
     pub heartbeat: Option<Secret>,
@@ -197,6 +228,39 @@ impl Config {
                 "POOLKEEPER_ARM_ENDPOINT is neither {PUBLIC_ARM} nor a loopback address"
             ));
         }
+        let ceiling = match text("POOLKEEPER_MODE").as_deref().map(str::parse) {
+            None => Mode::Act,
+            Some(Ok(mode)) => mode,
+            Some(Err(why)) => {
+                problems.push(format!("POOLKEEPER_MODE: {why}"));
+                Mode::Observe
+            }
+        };
+        let easy_auth = match text("POOLKEEPER_EASY_AUTH").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                problems.push(format!("POOLKEEPER_EASY_AUTH is `{other}`: true or false"));
+                false
+            }
+        };
+        let mut keys = Vec::new();
+        if let Some(value) = text("POOLKEEPER_OPERATOR_KEYS") {
+            if is_public {
+                problems.push("POOLKEEPER_OPERATOR_KEYS is for an embedded estate: in Azure, turn on POOLKEEPER_EASY_AUTH".into());
+            }
+            for pair in value.split(',') {
+                match pair.split_once(':') {
+                    Some((name, key)) if !name.trim().is_empty() && key.len() >= 16 => {
+                        keys.push((name.trim().to_owned(), Secret::new(key)));
+                    }
+                    // The value holds secrets, so it is never quoted.
+                    _ => problems.push(
+                        "POOLKEEPER_OPERATOR_KEYS is not of the form NAME:KEY,NAME:KEY with keys of 16 letters or more".into(),
+                    ),
+                }
+            }
+        }
         let heartbeat = text("POOLKEEPER_HEARTBEAT_URL").map(|value| {
             if !url::Url::parse(&value).is_ok_and(|u| matches!(u.scheme(), "http" | "https")) {
                 problems.push("POOLKEEPER_HEARTBEAT_URL is not an http or https URL".into());
@@ -224,8 +288,12 @@ impl Config {
         let root = text("FUNCTIONS_APP_ROOT_PATH")
             .map(PathBuf::from)
             .unwrap_or_default();
-        let estate =
-            root.join(text("POOLKEEPER_ESTATE").unwrap_or_else(|| "infra/estate.toml".into()));
+        let estate = match text("POOLKEEPER_ESTATE") {
+            Some(named) => root.join(named),
+            // A package has the estate beside host.json, the project has it in infra.
+            None if root.join("estate.toml").is_file() => root.join("estate.toml"),
+            None => root.join("infra/estate.toml"),
+        };
         let identity = match (
             text("IDENTITY_ENDPOINT"),
             text("AZURE_TENANT_ID"),
@@ -258,7 +326,10 @@ impl Config {
             azure: AzureSettings {
                 arm_endpoint,
                 identity,
+                named: Vec::new(),
             },
+            ceiling,
+            principals: Principals { easy_auth, keys },
             heartbeat,
             log,
         })
@@ -309,10 +380,21 @@ mod tests {
             ("POOLKEEPER_STORE_CONTAINER", "Bad_Name"),
             ("POOLKEEPER_LOG", "xml"),
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "99999"),
+            (
+                "POOLKEEPER_ARM_ENDPOINT",
+                "https://management.azure.com.evil.example",
+            ),
+            ("POOLKEEPER_MODE", "maybe"),
+            ("POOLKEEPER_EASY_AUTH", "yes"),
+            ("POOLKEEPER_OPERATOR_KEYS", "operator:short"),
         ]) else {
             panic!("these settings cannot be right");
         };
-        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert_eq!(problems.len(), 9, "{problems:?}");
+        assert!(
+            !problems.iter().any(|p| p.contains("short")),
+            "{problems:?}"
+        );
     }
 
     #[test]
@@ -330,6 +412,28 @@ mod tests {
         ])
         .expect("valid settings");
         assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn keys_of_operators_are_for_an_embedded_estate_only() {
+        let with = |arm: &str| {
+            read(&[
+                (
+                    "POOLKEEPER_BLOB_ENDPOINT",
+                    "https://a.blob.core.windows.net",
+                ),
+                (
+                    "POOLKEEPER_QUEUE_ENDPOINT",
+                    "https://a.queue.core.windows.net",
+                ),
+                ("POOLKEEPER_ARM_ENDPOINT", arm),
+                ("POOLKEEPER_OPERATOR_KEYS", "operator:0123456789abcdef"),
+            ])
+        };
+        assert!(with("https://management.azure.com").is_err());
+        let config = with("http://127.0.0.1:4000").expect("settings");
+        assert_eq!(config.principals.keys[0].0, "operator");
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
     }
 
     #[test]

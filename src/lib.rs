@@ -5,6 +5,7 @@
 //!
 //! - [`app`]: everything an operation may reach.
 //! - [`azure`]: one careful handle, and one file per Azure service.
+//! - [`changes`]: the only door through which anything outside is changed.
 //! - [`cli`]: the commands.
 //! - [`config`]: the environment, read once, all problems at once.
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
@@ -20,6 +21,7 @@
 
 pub mod app;
 pub mod azure;
+pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod domain;

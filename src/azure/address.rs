@@ -11,6 +11,10 @@ pub enum Plane {
     Arm,
     /// The contents of a key vault.
     Vault,
+    /// The contents of a storage account.
+    Blob,
+    /// Microsoft Graph: applications of the directory.
+    Graph,
 }
 
 impl Plane {
@@ -20,6 +24,8 @@ impl Plane {
         match self {
             Self::Arm => "https://management.azure.com/.default",
             Self::Vault => "https://vault.azure.net/.default",
+            Self::Blob => "https://storage.azure.com/.default",
+            Self::Graph => "https://graph.microsoft.com/.default",
         }
     }
 
@@ -30,6 +36,8 @@ impl Plane {
         match self {
             Self::Arm => host == "management.azure.com" || host.ends_with(".management.azure.com"),
             Self::Vault => host.ends_with(".vault.azure.net"),
+            Self::Blob => host.ends_with(".blob.core.windows.net"),
+            Self::Graph => host == "graph.microsoft.com",
         }
     }
 }
@@ -53,7 +61,7 @@ impl Azure {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
@@ -74,6 +82,7 @@ mod tests {
                 client_id: "c".into(),
                 secret: Secret::new("s"),
             },
+            named: Vec::new(),
         })
         .expect("a handle")
     }
@@ -136,6 +145,25 @@ mod tests {
                 false,
             ),
             ("https://vault.azure.net/x", Plane::Vault, false, false),
+            (
+                "https://st.blob.core.windows.net/c",
+                Plane::Blob,
+                true,
+                true,
+            ),
+            (
+                "https://blob.core.windows.net.evil.example/c",
+                Plane::Blob,
+                false,
+                false,
+            ),
+            ("https://graph.microsoft.com/v1.0", Plane::Graph, true, true),
+            (
+                "https://evil.graph.microsoft.com/",
+                Plane::Graph,
+                false,
+                false,
+            ),
             ("https://management.azure.com/x", Plane::Vault, false, false),
             ("http://127.0.0.1:4000/x", Plane::Arm, false, true),
             ("http://127.0.0.1:4000/vault/kv", Plane::Vault, false, true),

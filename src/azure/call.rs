@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, IF_MATCH, RETRY_AFTER};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,9 +24,40 @@ pub struct Call<'a> {
     pub action: Action,
     /// What it is about, for messages: `vault kv-agents-jpe`.
     pub what: &'a str,
+    pub headers: Vec<(&'static str, String)>,
     pub body: Option<Value>,
-    /// Only as it was read.
-    pub if_match: Option<&'a str>,
+    /// Whether a POST may be made twice: it asks, or its effect is the same.
+    pub repeatable: bool,
+}
+
+impl<'a> Call<'a> {
+    /// A call without a body.
+    #[must_use]
+    pub fn new(plane: Plane, method: Method, url: Url, action: Action, what: &'a str) -> Self {
+        let repeatable = method != Method::POST;
+        Self {
+            plane,
+            method,
+            url,
+            action,
+            what,
+            headers: Vec::new(),
+            body: None,
+            repeatable,
+        }
+    }
+
+    #[must_use]
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
 }
 
 /// A successful answer.
@@ -33,20 +65,39 @@ pub struct Call<'a> {
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
-    pub body: Value,
+    pub body: Bytes,
+    /// An earlier try of the same call ended without a clear answer: its effect may have been there
+    /// already.
+    pub uncertain: bool,
 }
 
 impl Answer {
     #[must_use]
     pub fn etag(&self) -> Option<&str> {
-        self.headers.get(ETAG)?.to_str().ok()
+        self.header(ETAG.as_str())
     }
 
-    pub fn read<T: DeserializeOwned>(self, what: &str) -> Result<T, Error> {
-        serde_json::from_value(self.body).map_err(|e| Error::Unexpected {
+    /// The text of a header, whatever the capitals of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON; null when it is empty.
+    pub fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
+        let body: &[u8] = if self.body.is_empty() {
+            b"null"
+        } else {
+            &self.body
+        };
+        serde_json::from_slice(body).map_err(|e| Error::Unexpected {
             what: what.to_owned(),
             why: e.to_string(),
         })
+    }
+
+    pub(super) fn asked_pause(&self) -> Option<Duration> {
+        asked_pause(&self.headers)
     }
 }
 
@@ -59,15 +110,7 @@ impl Azure {
         action: Action,
         what: &str,
     ) -> Result<T, Error> {
-        let call = Call {
-            plane,
-            method: Method::GET,
-            url,
-            action,
-            what,
-            body: None,
-            if_match: None,
-        };
+        let call = Call::new(plane, Method::GET, url, action, what);
         self.send(&call).await?.read(what)
     }
 
@@ -76,22 +119,42 @@ impl Azure {
     pub async fn send(&self, call: &Call<'_>) -> Result<Answer, Error> {
         self.check(call.plane, &call.url)?;
         let id = uuid::Uuid::new_v4().to_string();
-        let mut renewed = false;
+        let (mut renewed, mut uncertain) = (false, false);
         let mut last = String::new();
         for attempt in 0..TRIES {
-            let outcome = self.once(call, &id).await?;
-            let pause = match outcome {
-                Once::Done(answer) => return Ok(answer),
-                Once::Unauthorized(_) if !renewed => {
+            let pause = match self.once(call, &id).await? {
+                Once::Done(answer) => {
+                    return Ok(Answer {
+                        uncertain,
+                        ..answer
+                    });
+                }
+                Once::Unauthorized if !renewed => {
                     self.forget_token(call.plane);
                     renewed = true;
                     continue;
                 }
-                Once::Unauthorized(body) => {
-                    return Err(Error::from_answer(401, &body, call.what, call.action));
+                Once::Unauthorized => {
+                    return Err(Error::Denied {
+                        what: call.what.to_owned(),
+                        action: call.action.0,
+                        why: "the token is not taken".into(),
+                    });
+                }
+                // What an earlier try may have deleted is gone by our own hand.
+                Once::Failed(Error::NotFound { .. })
+                    if uncertain && call.method == Method::DELETE =>
+                {
+                    return Ok(Answer {
+                        status: 404,
+                        headers: HeaderMap::new(),
+                        body: Bytes::new(),
+                        uncertain,
+                    });
                 }
                 Once::Failed(error) => return Err(error),
-                Once::Again { why, pause } => {
+                Once::Again { why, pause, done } => {
+                    uncertain |= done;
                     last = why;
                     pause
                 }
@@ -110,29 +173,30 @@ impl Azure {
     }
 
     async fn once(&self, call: &Call<'_>, id: &str) -> Result<Once, Error> {
-        self.pacer
-            .wait(call.plane, &call.method, &scope(&call.url))
-            .await;
-        let _slot = self.slots.acquire().await.map_err(|_| Error::Unavailable {
-            what: call.what.to_owned(),
-            why: "this process is stopping".into(),
-        })?;
+        let _slot = self.slot(call.plane).await?;
+        let scope = scope(&call.url);
+        self.pacer.wait(call.plane, &call.method, &scope).await;
         let token = self.token(call.plane).await?;
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header("x-ms-client-request-id", id);
-        if let Some(etag) = call.if_match {
-            request = request.header(IF_MATCH, etag);
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
         }
         if let Some(body) = &call.body {
             request = request.json(body);
+        } else if call.method == Method::POST {
+            request = request.header("content-length", "0");
         }
-        let safe = call.method != Method::POST;
         let unclear = |why: String| {
-            if safe {
-                Once::Again { why, pause: None }
+            if call.repeatable {
+                Once::Again {
+                    why,
+                    pause: None,
+                    done: true,
+                }
             } else {
                 Once::Failed(Error::Unavailable {
                     what: call.what.to_owned(),
@@ -146,46 +210,59 @@ impl Azure {
         };
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
-        let bytes = match answer.bytes().await {
-            Ok(bytes) => bytes,
+        let body = match answer.bytes().await {
+            Ok(body) => body,
             Err(error) => return Ok(unclear(error.without_url().to_string())),
-        };
-        let body: Value = if bytes.is_empty() {
-            Value::Null
-        } else {
-            match serde_json::from_slice(&bytes) {
-                Ok(body) => body,
-                Err(_) if status >= 300 => Value::Null,
-                Err(error) => {
-                    return Ok(Once::Failed(Error::Unexpected {
-                        what: call.what.to_owned(),
-                        why: error.to_string(),
-                    }));
-                }
-            }
         };
         Ok(match status {
             200..=299 => Once::Done(Answer {
                 status,
                 headers,
                 body,
+                uncertain: false,
             }),
             300..=399 => Once::Failed(Error::Unexpected {
                 what: call.what.to_owned(),
                 why: format!("a redirect ({status}), which is never followed"),
             }),
-            401 => Once::Unauthorized(body),
-            // Refused before anything was done, whatever the method.
-            429 => Once::Again {
-                why: "too many requests".into(),
-                pause: asked_pause(&headers),
-            },
-            408 | 500 | 502 | 503 | 504 if safe => Once::Again {
+            401 => Once::Unauthorized,
+            // Refused before anything was done, whatever the method. Others in the same scope wait
+            // as well: their calls would only be refused too.
+            429 => {
+                let pause = asked_pause(&headers);
+                let held = pause.unwrap_or(Duration::from_secs(1)).min(LONGEST_PAUSE);
+                self.pacer.hold(call.plane, &call.method, &scope, held);
+                Once::Again {
+                    why: "too many requests".into(),
+                    pause: pause.map(spread),
+                    done: false,
+                }
+            }
+            503 if call.repeatable => {
+                let pause = asked_pause(&headers);
+                if let Some(pause) = pause {
+                    let held = pause.min(LONGEST_PAUSE);
+                    self.pacer.hold(call.plane, &call.method, &scope, held);
+                }
+                Once::Again {
+                    why: "status 503".into(),
+                    pause: pause.map(spread),
+                    done: true,
+                }
+            }
+            408 | 500 | 502 | 504 if call.repeatable => Once::Again {
                 why: format!("status {status}"),
                 pause: asked_pause(&headers),
+                done: true,
             },
             408 | 500 | 502 | 503 | 504 => unclear(format!("status {status}")),
-            _ => Once::Failed(Error::from_answer(status, &body, call.what, call.action)),
+            _ => Once::Failed(Error::from_answer(
+                status,
+                &headers,
+                &body,
+                call.what,
+                call.action,
+            )),
         })
     }
 }
@@ -193,19 +270,23 @@ impl Azure {
 /// What one try came to.
 enum Once {
     Done(Answer),
-    Unauthorized(Value),
+    Unauthorized,
     Again {
         why: String,
         pause: Option<Duration>,
+        /// It may have been done all the same.
+        done: bool,
     },
     Failed(Error),
 }
 
-/// What shares a limit: a subscription, or a host.
-fn scope(url: &Url) -> String {
+/// What shares a limit: a subscription, or a host and the first part of its path.
+pub(super) fn scope(url: &Url) -> String {
     let mut segments = url.path().split('/').skip(1);
     match (segments.next(), segments.next()) {
         (Some("subscriptions"), Some(subscription)) => subscription.to_ascii_lowercase(),
+        // On loopback the account is in the path.
+        (Some("blob"), Some(account)) => account.to_owned(),
         _ => url.host_str().unwrap_or_default().to_owned(),
     }
 }
@@ -216,6 +297,11 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     number("x-ms-retry-after-ms")
         .map(Duration::from_millis)
         .or(number(RETRY_AFTER.as_str()).map(Duration::from_secs))
+}
+
+/// A little later than asked for, so that callers do not come back in step.
+fn spread(pause: Duration) -> Duration {
+    pause + Duration::from_millis(uuid::Uuid::new_v4().as_u128() as u64 % 100)
 }
 
 /// Doubled every time, and between half and the whole of it, so that callers do not come back in

@@ -1,3 +1,4 @@
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::Action;
@@ -11,6 +12,12 @@ pub enum Error {
     /// Somebody else changed it, or is changing it: read again and decide again.
     #[error("{what} was changed by somebody else ({code})")]
     Changed { what: String, code: String },
+    /// A management lock holds it: somebody said that it must not be changed.
+    #[error("{what} is locked: a management lock forbids the change")]
+    Locked { what: String },
+    /// An operation did not come to its end within the time that is waited for.
+    #[error("{what} is still being changed by Azure: {why}")]
+    StillRunning { what: String, why: String },
     /// A permission is missing: give it, or leave it out of the estate.
     #[error("not permitted on {what}: {action} is needed ({why})")]
     Denied {
@@ -45,28 +52,36 @@ pub enum Error {
 
 impl Error {
     /// From an answer that is neither success nor to be repeated.
-    pub(super) fn from_answer(status: u16, body: &Value, what: &str, action: Action) -> Self {
-        let error = &body["error"];
+    pub(super) fn from_answer(
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        what: &str,
+        action: Action,
+    ) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let error = if body["error"].is_object() {
+            &body["error"]
+        } else {
+            &body
+        };
         let code = error["innererror"]["code"]
             .as_str()
             .or(error["code"].as_str())
+            .or(headers.get("x-ms-error-code").and_then(|v| v.to_str().ok()))
             .unwrap_or("no code")
             .to_owned();
-        let why = error["message"]
-            .as_str()
-            .unwrap_or("no message")
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let why = error["message"].as_str().unwrap_or("no message");
+        let why = without_queries(why.lines().next().unwrap_or_default());
         let what = what.to_owned();
         match status {
             404 | 410 => Self::NotFound { what },
-            401 | 403 => Self::Denied {
+            403 => Self::Denied {
                 what,
                 action: action.0,
                 why: format!("{code}: {why}"),
             },
+            409 if code == "ScopeLocked" => Self::Locked { what },
             409 | 412 => Self::Changed { what, code },
             _ => Self::Refused {
                 what,

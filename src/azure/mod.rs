@@ -5,12 +5,20 @@
 //! failure says what the caller can do about it.
 
 mod address;
+pub mod alerts;
+pub mod blobs;
 mod call;
+pub mod container_apps;
+pub mod cosmos;
 mod credential;
 mod error;
+pub mod graph;
 pub mod key_vault;
+pub mod log_analytics;
+mod operation;
 mod pace;
 mod page;
+pub mod storage;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +27,7 @@ use std::time::Duration;
 use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::time::OffsetDateTime;
 use reqwest::Url;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use address::Plane;
 pub use call::{Answer, Call};
@@ -34,7 +42,7 @@ use pace::Pacer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Action(pub &'static str);
 
-/// How many calls may be under way at once, over all services.
+/// How many calls of one plane may be under way at once.
 const AT_ONCE: usize = 32;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -46,9 +54,11 @@ pub struct Azure {
     http: reqwest::Client,
     credential: Arc<dyn TokenCredential>,
     tokens: Mutex<HashMap<&'static str, AccessToken>>,
+    /// Held while a token is fetched, so that many callers ask for it once.
+    fetching: tokio::sync::Mutex<()>,
     arm: Url,
     pacer: Pacer,
-    slots: Semaphore,
+    slots: HashMap<Plane, Semaphore>,
 }
 
 impl Azure {
@@ -67,9 +77,12 @@ impl Azure {
             http,
             credential: credential(&settings.identity).map_err(Error::Setting)?,
             tokens: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
             arm,
             pacer: Pacer::default(),
-            slots: Semaphore::new(AT_ONCE),
+            slots: [Plane::Arm, Plane::Vault, Plane::Blob, Plane::Graph]
+                .map(|plane| (plane, Semaphore::new(AT_ONCE)))
+                .into(),
         })
     }
 
@@ -81,14 +94,39 @@ impl Azure {
         url
     }
 
+    /// A URL of Microsoft Graph. On loopback it lies beside ARM.
+    pub(crate) fn graph(&self, path: &str) -> Url {
+        if address::is_loopback(&self.arm) {
+            let mut url = self.arm.clone();
+            url.set_path(&format!("/graph{path}"));
+            return url;
+        }
+        let mut url = Url::parse("https://graph.microsoft.com").expect("a URL");
+        url.set_path(path);
+        url
+    }
+
+    /// Sets how many calls a second the storage account behind `url` is given.
+    pub fn pace_account(&self, url: &Url, per_second: u32) {
+        self.pacer.set(&call::scope(url), f64::from(per_second));
+    }
+
+    async fn slot(&self, plane: Plane) -> Result<SemaphorePermit<'_>, Error> {
+        self.slots[&plane]
+            .acquire()
+            .await
+            .map_err(|_| Error::Setting("this process is stopping".into()))
+    }
+
     /// A token for `plane`, from memory while it is good.
     async fn token(&self, plane: Plane) -> Result<String, Error> {
         let audience = plane.audience();
-        let now = OffsetDateTime::now_utc();
-        if let Some(token) = self.tokens().get(audience)
-            && token.expires_on - TOKEN_MARGIN > now
-        {
-            return Ok(token.token.secret().to_owned());
+        if let Some(token) = self.kept_token(audience) {
+            return Ok(token);
+        }
+        let _alone = self.fetching.lock().await;
+        if let Some(token) = self.kept_token(audience) {
+            return Ok(token);
         }
         let token = self
             .credential
@@ -101,6 +139,14 @@ impl Azure {
         let secret = token.token.secret().to_owned();
         self.tokens().insert(audience, token);
         Ok(secret)
+    }
+
+    fn kept_token(&self, audience: &str) -> Option<String> {
+        let now = OffsetDateTime::now_utc();
+        self.tokens()
+            .get(audience)
+            .filter(|token| token.expires_on - TOKEN_MARGIN > now)
+            .map(|token| token.token.secret().to_owned())
     }
 
     /// Forgets a token that Azure no longer takes.

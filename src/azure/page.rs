@@ -12,6 +12,8 @@ const MOST_PAGES: usize = 10_000;
 struct Page<T> {
     #[serde(default = "Vec::new")]
     value: Vec<T>,
+    /// Graph writes it in its own way.
+    #[serde(alias = "@odata.nextLink")]
     next_link: Option<String>,
 }
 

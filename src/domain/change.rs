@@ -123,8 +123,9 @@ pub enum Mutation {
         to: Replicas,
     },
     AppRestart {
-        /// The revision as it is named now.
         revision: String,
+        /// When the newest of its replicas was started: those after the restart are newer.
+        newest_replica: Option<DateTime<Utc>>,
     },
     LogDeletion {
         /// Everything that is listed was last written before this.
@@ -198,7 +199,9 @@ impl Change {
         match &self.mutation {
             Mutation::CosmosThroughput { from, to } => format!("{on}: {from} -> {to}"),
             Mutation::AppReplicas { from, to } => format!("{on}: {from} -> {to}"),
-            Mutation::AppRestart { revision } => format!("{on}: restart of revision {revision}"),
+            Mutation::AppRestart { revision, .. } => {
+                format!("{on}: restart of revision {revision}")
+            }
             Mutation::LogDeletion {
                 older_than,
                 blobs,
@@ -245,6 +248,7 @@ mod tests {
         let restart = Change {
             mutation: Mutation::AppRestart {
                 revision: "r1".into(),
+                newest_replica: None,
             },
             ..throughput
         };

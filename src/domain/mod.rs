@@ -1,17 +1,21 @@
 //! The vocabulary that all rooms share. No input, no output, and nothing of ours is imported.
 
 mod alert;
+mod ask;
 mod cadence;
 mod change;
 mod finding;
+mod hold;
 mod resource;
 mod schedule;
 mod window;
 
 pub use alert::{Alert, Condition, Invalid, Severity};
+pub use ask::{Ask, ChangeId, NotAChangeId, same_person};
 pub use cadence::Cadence;
 pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replicas};
 pub use finding::Finding;
+pub use hold::{Hold, Outcome};
 pub use resource::ResourceId;
 pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};
 pub use window::Window;

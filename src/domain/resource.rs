@@ -19,6 +19,12 @@ impl ResourceId {
         ))
     }
 
+    /// A name that came as text, taken as it stands.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self(text.trim_end_matches('/').to_owned())
+    }
+
     /// A resource group.
     #[must_use]
     pub fn group(subscription: &str, group: &str) -> Self {

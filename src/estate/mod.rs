@@ -17,7 +17,7 @@ pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use policy::Policy;
 pub use target::{EstateTarget, Kind, Resource};
 
-use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule};
+use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule, same_person};
 use check::Source;
 
 /// The estate and its policies.
@@ -119,6 +119,15 @@ impl Estate {
             .get(&kind)
             .cloned()
             .unwrap_or_else(|| Policy::default_of(kind))
+    }
+
+    /// Whether any policy names this person as one who may approve.
+    #[must_use]
+    pub fn is_approver(&self, name: &str) -> bool {
+        self.policies
+            .values()
+            .flat_map(|policy| &policy.approvers)
+            .any(|approver| same_person(approver, name))
     }
 
     /// Every resource, resource groups among them.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::Mode;
 
 fn problems(text: &str) -> Vec<String> {
     match Estate::parse(text) {

@@ -14,12 +14,13 @@ pub use anchor::{
     write as write_anchor,
 };
 pub use chain::{Broken, Chain, Hash, Head, Record, link};
-pub use run::{Cause, Run, RunId, RunState, TaskReport, Work};
+pub use run::{Cause, ChangeNote, Run, RunId, RunState, TaskReport, Work, list_by_time, note};
 pub use writer::Journal;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Finding;
+use crate::domain::{Change, ChangeId, Finding, Outcome};
 
 /// What one record of a chain says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,4 +42,50 @@ pub enum Event {
     Note { text: String },
     /// Something wrong or remarkable.
     Found { finding: Finding },
+    /// A proposed change went one step further.
+    Change { change: ChangeId, step: Step },
+    /// The kill switch was turned.
+    KillSwitch {
+        on: bool,
+        by: String,
+        reason: String,
+    },
+}
+
+/// One step of a proposed change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum Step {
+    /// What is to be changed, and the hash of it that approvals are bound to.
+    Proposed {
+        what: Change,
+        hash: Hash,
+        by: String,
+    },
+    /// Somebody who may do so approved it.
+    Approved {
+        by: String,
+        reason: String,
+        hash: Hash,
+        at: DateTime<Utc>,
+    },
+    /// It is about to be made: whatever comes after this may have happened.
+    Intent {
+        /// Of a change that is made in many parts.
+        batch: Option<u32>,
+        what: String,
+    },
+    /// One part was made.
+    BatchDone {
+        batch: u32,
+        deleted: u64,
+        /// Were not there any more.
+        gone: u64,
+        /// Were written or taken hold of since they were seen, and are left alone.
+        spared: u64,
+        failed: u64,
+    },
+    Came {
+        to: Outcome,
+    },
 }

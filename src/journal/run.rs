@@ -1,12 +1,13 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, Event};
-use crate::domain::{Cadence, Finding};
-use crate::store::Fenced;
+use super::{Chain, Event, Hash, Journal, Step};
+use crate::domain::{Ask, Cadence, Change, ChangeId, Finding, Outcome};
+use crate::store::{Error, Fenced, Store};
 
 /// Names a run: the same work always has the same name, so work that arrives twice meets itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,6 +99,25 @@ pub enum Work {
         severity: Option<String>,
         condition: String,
     },
+    /// An engineer asked for a change.
+    Proposal {
+        ask: Ask,
+        why: String,
+        by: String,
+        dry_run: bool,
+    },
+    /// Somebody decided on a proposed change.
+    Decision {
+        change: ChangeId,
+        approve: bool,
+        by: String,
+        reason: String,
+        /// Hash of the change that was decided on.
+        hash: Hash,
+        at: DateTime<Utc>,
+    },
+    /// The kill switch was turned.
+    KillSwitch { on: bool, by: String },
     Maintenance {
         cadence: Cadence,
         cause: Cause,
@@ -117,6 +137,8 @@ pub enum RunState {
     Running,
     Succeeded,
     SucceededWithFindings,
+    /// A change that it wanted was held back.
+    Held,
     Failed,
     /// Its due time passed and it was not run.
     Missed,
@@ -136,6 +158,7 @@ impl fmt::Display for RunState {
             Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::SucceededWithFindings => "succeeded with findings",
+            Self::Held => "held",
             Self::Failed => "failed",
             Self::Missed => "missed",
         })
@@ -149,8 +172,11 @@ pub struct TaskReport {
     pub state: RunState,
     pub started: DateTime<Utc>,
     pub finished: DateTime<Utc>,
-    /// One sentence: what was done, with counts.
+    /// One sentence: what was done.
     pub summary: String,
+    /// What was counted on the way, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
     pub findings: Vec<Finding>,
 }
 
@@ -174,9 +200,28 @@ impl TaskReport {
             started,
             finished,
             summary,
+            counts: BTreeMap::new(),
             findings,
         }
     }
+}
+
+/// A change that a run proposed, and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeNote {
+    pub id: ChangeId,
+    pub what: Change,
+    pub hash: Hash,
+    pub by: String,
+    /// The difference that it makes, for people.
+    pub difference: String,
+    /// When the first intent to make it was written: from then on it may have been made.
+    pub begun: Option<DateTime<Utc>>,
+    /// Parts of it that are done.
+    #[serde(default)]
+    pub batches: Vec<u32>,
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
 }
 
 /// One run, as `/api/runs/{id}` shows it.
@@ -190,11 +235,16 @@ pub struct Run {
     pub finished: Option<DateTime<Utc>>,
     /// How many processes have held the run; more than one after a crash.
     pub fence: u64,
-    /// How many processes began it and have not said how it went: those that died, and the one
-    /// that is at it.
+    /// How many processes began it since it last came further, and have not said how it went: those
+    /// that died, and the one that is at it.
     #[serde(default)]
     pub begun: u32,
+    /// How far it had come when the newest process began it, in records that say so.
+    #[serde(default)]
+    pub progress: u64,
     pub tasks: Vec<TaskReport>,
+    #[serde(default)]
+    pub changes: Vec<ChangeNote>,
     pub findings: Vec<Finding>,
 }
 
@@ -220,7 +270,9 @@ impl Run {
             finished: None,
             fence: 0,
             begun: 0,
+            progress: 0,
             tasks: Vec::new(),
+            changes: Vec::new(),
             findings: Vec::new(),
         }
     }
@@ -228,6 +280,7 @@ impl Run {
     /// Brings the document to what the chain says, whatever it said before.
     pub fn project(&mut self, chain: &Chain) {
         self.tasks.clear();
+        self.changes.clear();
         self.findings.clear();
         for (_, record) in &chain.records {
             self.apply(&record.event, record.at);
@@ -252,16 +305,76 @@ impl Run {
                 self.finished = Some(at);
             }
             Event::Found { finding } => self.findings.push(finding.clone()),
-            Event::TaskStarted { .. } | Event::Note { .. } => {}
+            Event::Change { change, step } => self.step(change, step, at),
+            Event::TaskStarted { .. } | Event::Note { .. } | Event::KillSwitch { .. } => {}
         }
+    }
+
+    /// Counts one more process that begins, from nothing if the ones before it came further.
+    pub fn begin(&mut self, chain: &Chain) {
+        let is_progress = |event: &Event| match event {
+            Event::TaskFinished { .. } => true,
+            Event::Change { step, .. } => !matches!(step, Step::Intent { .. }),
+            _ => false,
+        };
+        let records = chain.records.iter();
+        let progress = records.filter(|(_, r)| is_progress(&r.event)).count() as u64;
+        if progress > self.progress {
+            self.progress = progress;
+            self.begun = 0;
+        }
+        self.begun += 1;
+    }
+
+    fn step(&mut self, id: &ChangeId, step: &Step, at: DateTime<Utc>) {
+        if let Step::Proposed { what, hash, by } = step {
+            if self.change(id).is_none() {
+                self.changes.push(ChangeNote {
+                    id: id.clone(),
+                    what: what.clone(),
+                    hash: hash.clone(),
+                    by: by.clone(),
+                    difference: what.difference(),
+                    begun: None,
+                    batches: Vec::new(),
+                    outcome: None,
+                });
+            }
+            return;
+        }
+        let Some(note) = self.changes.iter_mut().find(|note| note.id == *id) else {
+            return;
+        };
+        match step {
+            Step::Intent { .. } => {
+                note.begun.get_or_insert(at);
+            }
+            Step::BatchDone { batch, .. } => note.batches.push(*batch),
+            Step::Came { to } => note.outcome = Some(to.clone()),
+            Step::Proposed { .. } | Step::Approved { .. } => {}
+        }
+    }
+
+    /// What is known of a change that this run proposed.
+    #[must_use]
+    pub fn change(&self, id: &ChangeId) -> Option<&ChangeNote> {
+        self.changes.iter().find(|note| note.id == *id)
     }
 
     /// What the run came to, given its tasks: failed visibly if any of them did.
     #[must_use]
     pub fn outcome(&self) -> RunState {
         let states = || self.tasks.iter().map(|t| t.state);
-        if states().any(|s| s == RunState::Failed) {
+        let came = |names: &[&str]| {
+            self.changes
+                .iter()
+                .filter_map(|note| note.outcome.as_ref())
+                .any(|outcome| names.contains(&outcome.name()))
+        };
+        if states().any(|s| s == RunState::Failed) || came(&["failed", "not_verified"]) {
             RunState::Failed
+        } else if states().any(|s| s == RunState::Held) || came(&["held"]) {
+            RunState::Held
         } else if !self.findings.is_empty()
             || states().any(|s| s == RunState::SucceededWithFindings)
         {
@@ -275,6 +388,30 @@ impl Run {
     pub fn has_finished(&self, task: &str) -> bool {
         self.tasks.iter().any(|t| t.task == task)
     }
+}
+
+/// Writes a record and brings the run up to it.
+///
+/// Errors: [`Error::Conflict`] if another process has gone on with the run: stop at once.
+pub async fn note(
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    event: Event,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    journal.append(event.clone(), now).await?;
+    run.apply(&event, now);
+    Ok(())
+}
+
+/// Makes the run findable by when it began, newest first in the order of names.
+pub async fn list_by_time(store: &Store, run: &Run) -> Result<(), Error> {
+    let began = run.started.unwrap_or(run.accepted).timestamp_millis();
+    let path = format!("by-time/{:014}-{}", 99_999_999_999_999_i64 - began, run.id);
+    store
+        .create_bytes(&path, bytes::Bytes::from_static(b"{}"))
+        .await
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -314,6 +451,7 @@ mod tests {
                 started: at,
                 finished: at,
                 summary: String::new(),
+                counts: BTreeMap::new(),
                 findings: vec![],
             },
         };

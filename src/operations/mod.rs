@@ -1,10 +1,9 @@
 //! What Poolkeeper does, one room per capability.
 
+pub mod changes;
 pub mod incidents;
 pub mod maintenance;
 pub mod runs;
 mod work;
 
-pub use work::{
-    Acceptance, Inbox, Settled, accept_alert, accept_maintenance, alert_document, settle, sweep,
-};
+pub use work::{Acceptance, Inbox, Settled, accept, accept_alert, alert_document, settle, sweep};

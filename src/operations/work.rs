@@ -10,14 +10,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{incidents, maintenance};
+use super::{changes, incidents, maintenance};
 use crate::app::App;
 use crate::domain::{Alert, Finding};
-use crate::journal::{Event, Journal, Run, RunId, RunState, Work};
+use crate::journal::{Event, Journal, Run, RunId, RunState, Work, list_by_time, note};
 use crate::store::{Created, Error};
 
 /// Accepted work that is not finished.
@@ -25,8 +26,12 @@ use crate::store::{Created, Error};
 pub struct Inbox {
     pub run: RunId,
     pub accepted: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maintenance: Option<Work>,
+    #[serde(
+        default,
+        alias = "maintenance",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub work: Option<Work>,
     /// The payload as it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<Box<RawValue>>,
@@ -35,7 +40,7 @@ pub struct Inbox {
 impl Inbox {
     /// What is to be done.
     pub fn work(&self) -> anyhow::Result<Work> {
-        if let Some(work) = &self.maintenance {
+        if let Some(work) = &self.work {
             return Ok(work.clone());
         }
         let payload = self
@@ -81,12 +86,12 @@ pub fn alert_document(alert: &Alert, payload: &Bytes, now: DateTime<Utc>) -> (Ru
     (run, body.into())
 }
 
-/// Takes a maintenance run.
-pub async fn accept_maintenance(app: &App, run: RunId, work: Work) -> Result<Acceptance, Error> {
+/// Takes work that is not an alert: durable when this returns.
+pub async fn accept(app: &App, run: RunId, work: Work) -> Result<Acceptance, Error> {
     let inbox = Inbox {
         run: run.clone(),
         accepted: app.clock.now(),
-        maintenance: Some(work),
+        work: Some(work),
         alert: None,
     };
     let body = serde_json::to_vec(&inbox).map_err(|e| Error::Unreadable {
@@ -111,7 +116,7 @@ async fn take(app: &App, run: RunId, body: Bytes) -> Result<Acceptance, Error> {
     Ok(Acceptance { run, new })
 }
 
-/// How many processes may die over a run. One that ends each of them would take the whole service
+/// How many processes may die over a run without its coming any further. One that ends each of them would take the whole service
 /// down with it: the host gives up on a handler that keeps dying.
 const MOST_BEGINNINGS: u32 = 10;
 
@@ -137,7 +142,13 @@ impl std::fmt::Display for Settled {
 }
 
 /// Brings one run to its end. Safe to call any number of times, from any number of processes.
-pub async fn settle(app: &App, id: &RunId) -> anyhow::Result<Settled> {
+///
+/// Boxed, because it holds everything that Poolkeeper can do.
+pub fn settle<'a>(app: &'a App, id: &'a RunId) -> BoxFuture<'a, anyhow::Result<Settled>> {
+    work(app, id).boxed()
+}
+
+async fn work(app: &App, id: &RunId) -> anyhow::Result<Settled> {
     let store = app.store()?;
     let Some(inbox) = store.get::<Inbox>(&id.inbox()).await?.map(|s| s.value) else {
         return Ok(Settled::Already);
@@ -172,7 +183,7 @@ pub async fn settle(app: &App, id: &RunId) -> anyhow::Result<Settled> {
             .await?;
     }
     if !run.state.is_final() {
-        run.begun += 1;
+        run.begin(&chain);
         store.overwrite(&run, &lease).await?;
         if let Err(error) = carry_out(app, &mut journal, &mut run, &inbox).await {
             // It was this attempt that failed, and not the process.
@@ -196,7 +207,7 @@ async fn carry_out(
     inbox: &Inbox,
 ) -> anyhow::Result<()> {
     note(journal, run, Event::Started, app.clock.now()).await?;
-    list_by_time(app, run).await?;
+    list_by_time(app.store()?, run).await?;
     let work = run.work.clone();
     let state = if run.begun > MOST_BEGINNINGS {
         let finding = gave_up(run);
@@ -205,10 +216,19 @@ async fn carry_out(
     } else {
         match (&work, &inbox.alert) {
             (Work::Alert { .. }, Some(payload)) => {
-                incidents::receive(app, journal, run, payload).await?;
+                incidents::receive(app, journal, run, payload)
+                    .boxed()
+                    .await?;
             }
             (Work::Maintenance { .. }, _) => {
-                maintenance::run(app, journal, run, &work).await?;
+                maintenance::run(app, journal, run, &work).boxed().await?;
+            }
+            (Work::Proposal { .. }, _) => {
+                changes::propose(app, journal, run, &work).boxed().await?
+            }
+            (Work::Decision { .. }, _) => changes::decide(app, journal, run, &work).boxed().await?,
+            (Work::KillSwitch { .. }, _) => {
+                anyhow::bail!("run `{}` is recorded, not worked", run.id)
             }
             (Work::Alert { .. }, None) => {
                 anyhow::bail!("run `{}` has lost its payload", run.id)
@@ -228,28 +248,6 @@ fn gave_up(run: &Run) -> Finding {
             "{MOST_BEGINNINGS} processes died while they worked this run: it may be what ends them"
         ),
     )
-}
-
-/// Writes a record and brings the run up to it.
-pub(super) async fn note(
-    journal: &mut Journal<'_>,
-    run: &mut Run,
-    event: Event,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    journal.append(event.clone(), now).await?;
-    run.apply(&event, now);
-    Ok(())
-}
-
-/// Makes the run findable by when it began, newest first in the order of names.
-pub(super) async fn list_by_time(app: &App, run: &Run) -> Result<(), Error> {
-    let began = run.started.unwrap_or(run.accepted).timestamp_millis();
-    let path = format!("by-time/{:014}-{}", 99_999_999_999_999_i64 - began, run.id);
-    app.store()?
-        .create_bytes(&path, Bytes::from_static(b"{}"))
-        .await
-        .map(drop)
 }
 
 /// Settles what is in the inbox, until it is empty or `within` is over.

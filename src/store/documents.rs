@@ -53,6 +53,11 @@ impl Store {
         Ok(Some(Stored { value, etag }))
     }
 
+    /// Reads a document as it stands, `None` if there is none.
+    pub async fn bytes(&self, path: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.read(path).await?.map(|(bytes, _)| bytes))
+    }
+
     /// Writes a document that must not exist yet. Safe to repeat.
     pub async fn create<T: Serialize>(&self, path: &str, value: &T) -> Result<Created, Error> {
         self.create_bytes(path, to_json(path, value)?).await

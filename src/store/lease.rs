@@ -52,6 +52,12 @@ impl Lease {
         self.fence
     }
 
+    /// Whether the lease is known to be somebody else's by now, or nobody's.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.renewal.is_finished()
+    }
+
     /// Lets go at once. A lease that ran out meanwhile is no error.
     pub async fn release(self) {
         if let Err(error) = self.blob.release_lease(self.id.clone(), None).await {

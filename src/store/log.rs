@@ -15,7 +15,7 @@ pub struct LogTail(pub u64);
 impl Store {
     /// The whole log, `None` if it was never written to.
     pub async fn log(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        Ok(self.read(path).await?.map(|(bytes, _)| bytes))
+        self.bytes(path).await
     }
 
     /// Appends at the tail that the caller saw, and says where the log ends now.

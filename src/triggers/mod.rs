@@ -1,7 +1,9 @@
 //! The only room that knows the Functions wire: envelopes, the table of functions, and the web.
 
 mod alerts;
+mod changes;
 mod envelope;
+mod principal;
 mod queue;
 mod table;
 mod timers;
@@ -37,6 +39,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(|| async { "poolkeeper" }))
         .route("/api/health", get(web::health))
         .route("/api/alerts", post(alerts::receive))
+        .route("/api/changes", get(changes::list).post(changes::propose))
+        .route("/api/changes/{id}", get(changes::show))
+        .route("/api/changes/{id}/{action}", post(changes::act))
         .route("/api/maintenance/{cadence}", post(web::maintenance))
         .route("/api/runs", get(web::runs))
         .route("/api/runs/{id}", get(web::run))

@@ -38,6 +38,11 @@ pub fn table() -> &'static [Function] {
             "takes an Azure Monitor alert",
         ),
         f(
+            "changes",
+            http("get", "changes/{id?}/{action?}"),
+            "shows changes, and takes proposals and decisions",
+        ),
+        f(
             "daily-maintenance",
             QUARTERLY,
             "starts daily maintenance when it is due",

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::domain::Cadence;
 use crate::journal::{Cause, Run, RunId, Work};
-use crate::operations::accept_maintenance;
+use crate::operations::accept;
 use crate::operations::maintenance::Task;
 use crate::operations::runs::{count, one, recent};
 use crate::store::Error;
@@ -130,16 +130,7 @@ pub(super) async fn maintenance(
             ));
         }
     };
-    let name = match headers.get("idempotency-key").map(|k| k.to_str()) {
-        None => uuid::Uuid::new_v4().simple().to_string(),
-        Some(Ok(key)) => crate::journal::Hash::of(key.as_bytes()).as_str()[..32].to_owned(),
-        Some(Err(_)) => {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "`Idempotency-Key` is not plain text",
-            ));
-        }
-    };
+    let name = run_key(&headers)?;
     let run: RunId = format!("{cadence}-request-{name}")
         .parse()
         .expect("hexadecimal digits fit");
@@ -150,8 +141,20 @@ pub(super) async fn maintenance(
         tasks,
         dry_run,
     };
-    let accepted = accept_maintenance(&app, run, work).await?;
+    let accepted = accept(&app, run, work).await?;
     Ok(taken(&accepted.run, accepted.new))
+}
+
+/// What names a run on request: its `Idempotency-Key`, hashed, or a name of its own.
+pub(super) fn run_key(headers: &HeaderMap) -> Result<String, Problem> {
+    match headers.get("idempotency-key").map(|k| k.to_str()) {
+        None => Ok(uuid::Uuid::new_v4().simple().to_string()),
+        Some(Ok(key)) => Ok(crate::journal::Hash::of(key.as_bytes()).as_str()[..32].to_owned()),
+        Some(Err(_)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`Idempotency-Key` is not plain text",
+        )),
+    }
 }
 
 /// 202 with the place where the run can be watched.

@@ -6,10 +6,9 @@ pub use record::{AlertRecord, Target};
 
 use serde_json::value::RawValue;
 
-use super::work::note;
 use crate::app::App;
 use crate::domain::{Alert, Finding};
-use crate::journal::{Event, Journal, Run, TaskReport, Work};
+use crate::journal::{Event, Journal, Run, TaskReport, Work, note};
 
 const TASK: &str = "receive_alert";
 

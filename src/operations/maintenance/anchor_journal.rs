@@ -32,5 +32,5 @@ pub(super) async fn run(app: &App, run: &RunId, dry_run: bool) -> anyhow::Result
             count(chains, "head")
         )
     };
-    Ok(TaskResult { summary, findings })
+    Ok(TaskResult::new(summary, findings))
 }

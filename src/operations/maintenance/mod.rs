@@ -2,20 +2,25 @@
 
 mod anchor_journal;
 mod certificates;
+mod cleanup;
 mod tick;
 
 pub use tick::tick;
 
-use super::work::note;
 use crate::app::App;
-use crate::domain::{Cadence, Finding};
-use crate::journal::{Event, Journal, Run, RunId, RunState, TaskReport, Work};
+use std::collections::BTreeMap;
+
+use crate::domain::{Cadence, Finding, Outcome};
+use crate::journal::{ChangeNote, Event, Journal, Run, RunState, TaskReport, Work, note};
+use crate::store::Error;
 
 /// Every maintenance task that is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     /// Tells what in the key vaults ends soon.
     CheckCertificateExpiry,
+    /// Deletes log blobs that are old, and tells which tables keep too little.
+    CleanupOldLogs,
     /// Proves the journal and writes the day's anchor.
     AnchorJournal,
 }
@@ -23,16 +28,70 @@ pub enum Task {
 /// What a task came to, before it is dated.
 pub(crate) struct TaskResult {
     pub(crate) summary: String,
+    pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) findings: Vec<Finding>,
+    /// What the task came to, if its findings do not say so.
+    state: Option<RunState>,
+}
+
+impl TaskResult {
+    pub(crate) fn new(summary: String, findings: Vec<Finding>) -> Self {
+        Self {
+            summary,
+            counts: BTreeMap::new(),
+            findings,
+            state: None,
+        }
+    }
+
+    /// Adds what became of the changes that the task proposed.
+    pub(crate) fn tell(&mut self, notes: &[ChangeNote]) {
+        for note in notes {
+            let Some(outcome) = &note.outcome else {
+                continue;
+            };
+            let name = format!("changes_{}", outcome.name());
+            *self.counts.entry(name).or_default() += 1;
+            let code = match outcome {
+                Outcome::Verified { .. } => continue,
+                Outcome::AwaitingApproval { .. } => "change-proposed",
+                Outcome::Planned => "change-planned",
+                Outcome::Observed => "change-observed",
+                Outcome::Rejected { .. } => "change-rejected",
+                Outcome::Held { .. } => "change-held",
+                Outcome::NotVerified { .. } => "change-not-verified",
+                Outcome::Failed { .. } => "change-failed",
+            };
+            let message = format!("{} ({outcome})", note.difference);
+            self.findings
+                .push(Finding::new(code, note.id.as_str(), message));
+        }
+        let came = |names: &[&str]| {
+            notes
+                .iter()
+                .filter_map(|note| note.outcome.as_ref())
+                .any(|outcome| names.contains(&outcome.name()))
+        };
+        if came(&["failed", "not_verified"]) {
+            self.state = Some(RunState::Failed);
+        } else if came(&["held"]) {
+            self.state = Some(RunState::Held);
+        }
+    }
 }
 
 impl Task {
-    pub const ALL: [Self; 2] = [Self::CheckCertificateExpiry, Self::AnchorJournal];
+    pub const ALL: [Self; 3] = [
+        Self::CheckCertificateExpiry,
+        Self::CleanupOldLogs,
+        Self::AnchorJournal,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::CheckCertificateExpiry => "check_certificate_expiry",
+            Self::CleanupOldLogs => "cleanup_old_logs",
             Self::AnchorJournal => "anchor_journal",
         }
     }
@@ -40,7 +99,9 @@ impl Task {
     #[must_use]
     pub fn cadence(self) -> Cadence {
         match self {
-            Self::CheckCertificateExpiry | Self::AnchorJournal => Cadence::Daily,
+            Self::CheckCertificateExpiry | Self::CleanupOldLogs | Self::AnchorJournal => {
+                Cadence::Daily
+            }
         }
     }
 
@@ -72,10 +133,17 @@ impl Task {
             .collect()
     }
 
-    async fn run(self, app: &App, run: &RunId, dry_run: bool) -> anyhow::Result<TaskResult> {
+    async fn run(
+        self,
+        app: &App,
+        journal: &mut Journal<'_>,
+        run: &mut Run,
+        dry_run: bool,
+    ) -> anyhow::Result<TaskResult> {
         match self {
             Self::CheckCertificateExpiry => certificates::run(app).await,
-            Self::AnchorJournal => anchor_journal::run(app, run, dry_run).await,
+            Self::CleanupOldLogs => cleanup::run(app, journal, run, dry_run).await,
+            Self::AnchorJournal => anchor_journal::run(app, &run.id, dry_run).await,
         }
     }
 }
@@ -126,10 +194,18 @@ pub(super) async fn run(
             started,
         )
         .await?;
-        let outcome = task.run(app, &run.id, *dry_run).await;
+        let outcome = task.run(app, journal, run, *dry_run).await;
         let finished = app.clock.now();
         let report = match outcome {
-            Ok(r) => TaskReport::done(task.name(), started, finished, r.summary, r.findings),
+            Ok(r) => {
+                let done = TaskReport::done(task.name(), started, finished, r.summary, r.findings);
+                TaskReport {
+                    state: r.state.unwrap_or(done.state),
+                    counts: r.counts,
+                    ..done
+                }
+            }
+            Err(error) if is_interruption(&error) => return Err(error),
             Err(error) => {
                 let why = format!("{error:#}");
                 tracing::error!(run = %run.id, task = task.name(), error = why, "task failed");
@@ -148,6 +224,17 @@ pub(super) async fn run(
         .await?;
     }
     Ok(())
+}
+
+/// Whether the run is only interrupted, and is to be taken up again where it was: the store cannot
+/// be reached, or another process has the run. What is half done must not be given up for that.
+fn is_interruption(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| {
+        matches!(
+            error,
+            Error::Unavailable { .. } | Error::Conflict(_) | Error::NotOurs(_)
+        )
+    })
 }
 
 #[cfg(test)]

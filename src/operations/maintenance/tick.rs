@@ -1,10 +1,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::accept_maintenance;
+use super::super::accept;
 use crate::app::App;
 use crate::domain::{Cadence, Occurrence, Schedule, Verdict};
-use crate::journal::{Cause, Event, Journal, Run, RunId, RunState, Work};
+use crate::journal::{Cause, Event, Journal, Run, RunId, RunState, Work, list_by_time};
 use crate::store::{Error, Store};
 
 /// How far a cadence has been looked after.
@@ -86,11 +86,11 @@ async fn carry_out(
     match verdict {
         Verdict::AlreadyDone => Ok(None),
         Verdict::Due => {
-            accept_maintenance(app, run.clone(), work(Cause::Schedule)).await?;
+            accept(app, run.clone(), work(Cause::Schedule)).await?;
             Ok(Some(format!("{run} started")))
         }
         Verdict::CatchUp { late } => {
-            accept_maintenance(app, run.clone(), work(Cause::CatchUp)).await?;
+            accept(app, run.clone(), work(Cause::CatchUp)).await?;
             Ok(Some(format!(
                 "{run} started {} minutes late",
                 late.num_minutes()
@@ -130,7 +130,7 @@ async fn record_missed(
     let mut record = Run::accepted(run.clone(), work, due);
     record.state = RunState::Missed;
     record.finished = Some(now);
-    super::super::work::list_by_time(app, &record).await?;
+    list_by_time(store, &record).await?;
     store.create(&run.document(), &record).await?;
     Ok(())
 }

@@ -1,0 +1,201 @@
+//! Container Apps: scale, revisions, replicas and custom domains.
+//!
+//! Source: Container Apps resource provider 2024-03-01.
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Action, Azure, Call, Error, Plane};
+use crate::domain::{Replicas, ResourceId};
+
+const API_VERSION: &str = "2024-03-01";
+
+pub const READ_APP: Action = Action("Microsoft.App/containerApps/read");
+pub const WRITE_APP: Action = Action("Microsoft.App/containerApps/write");
+pub const READ_REVISIONS: Action = Action("Microsoft.App/containerApps/revisions/read");
+pub const RESTART_REVISION: Action = Action("Microsoft.App/containerApps/revisions/restart/action");
+pub const READ_REPLICAS: Action = Action("Microsoft.App/containerApps/revisions/replicas/read");
+pub const READ_CERTIFICATE: Action = Action("Microsoft.App/managedEnvironments/certificates/read");
+
+/// An app, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    pub location: String,
+    pub replicas: Replicas,
+    /// The newest revision that is ready.
+    pub latest_revision: Option<String>,
+    pub domains: Vec<Domain>,
+}
+
+/// A name of its own under which an app is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Domain {
+    pub name: String,
+    /// The certificate in the app's environment; a name without one is served without TLS.
+    pub certificate_id: Option<String>,
+}
+
+/// A version of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    pub name: String,
+    pub active: bool,
+    /// How many replicas run now.
+    pub replicas: u32,
+    /// Percent.
+    pub traffic: u32,
+}
+
+/// Reads an app.
+pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        location: String,
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        latest_ready_revision_name: Option<String>,
+        configuration: Option<Configuration>,
+        template: Option<Template>,
+    }
+    #[derive(Deserialize)]
+    struct Configuration {
+        ingress: Option<Ingress>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Ingress {
+        custom_domains: Option<Vec<Domain>>,
+    }
+    #[derive(Deserialize)]
+    struct Template {
+        scale: Option<Scale>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Scale {
+        min_replicas: Option<u32>,
+        max_replicas: Option<u32>,
+    }
+    let url = azure.arm(id.as_str(), API_VERSION);
+    let body: Body = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
+    let scale = body.properties.template.and_then(|t| t.scale);
+    let ingress = body.properties.configuration.and_then(|c| c.ingress);
+    Ok(App {
+        location: body.location,
+        // What Azure assumes where nothing is written.
+        replicas: Replicas {
+            least: scale.as_ref().and_then(|s| s.min_replicas).unwrap_or(0),
+            most: scale.as_ref().and_then(|s| s.max_replicas).unwrap_or(10),
+        },
+        latest_revision: body.properties.latest_ready_revision_name,
+        domains: ingress.and_then(|i| i.custom_domains).unwrap_or_default(),
+    })
+}
+
+/// Sets how many replicas an app may have, and waits for Azure. It makes a new revision. Asking
+/// twice for the same is harmless.
+pub async fn set_replicas(
+    azure: &Azure,
+    id: &ResourceId,
+    location: &str,
+    to: Replicas,
+) -> Result<(), Error> {
+    let url = azure.arm(id.as_str(), API_VERSION);
+    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str()).body(json!({
+        "location": location,
+        "properties": {
+            "template": { "scale": { "minReplicas": to.least, "maxReplicas": to.most } },
+        },
+    }));
+    azure.finish(&call).await
+}
+
+/// The revisions of an app.
+pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        active: Option<bool>,
+        replicas: Option<u32>,
+        traffic_weight: Option<u32>,
+    }
+    let url = azure.arm(&format!("{id}/revisions"), API_VERSION);
+    let rows: Vec<Row> = azure
+        .list(Plane::Arm, url, READ_REVISIONS, id.as_str())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Revision {
+            name: row.name,
+            active: row.properties.active.unwrap_or(false),
+            replicas: row.properties.replicas.unwrap_or(0),
+            traffic: row.properties.traffic_weight.unwrap_or(0),
+        })
+        .collect())
+}
+
+/// Restarts the replicas of a revision. Not repeated by itself when the answer is lost: whether it
+/// happened is seen from [`started`].
+pub async fn restart(azure: &Azure, id: &ResourceId, revision: &str) -> Result<(), Error> {
+    let url = azure.arm(&format!("{id}/revisions/{revision}/restart"), API_VERSION);
+    let call = Call::new(Plane::Arm, Method::POST, url, RESTART_REVISION, id.as_str());
+    azure.finish(&call).await
+}
+
+/// When each replica of a revision was started.
+pub async fn started(
+    azure: &Azure,
+    id: &ResourceId,
+    revision: &str,
+) -> Result<Vec<DateTime<Utc>>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        created_time: DateTime<Utc>,
+    }
+    let path = format!("{id}/revisions/{revision}/replicas");
+    let url = azure.arm(&path, API_VERSION);
+    let rows: Vec<Row> = azure
+        .list(Plane::Arm, url, READ_REPLICAS, id.as_str())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.properties.created_time)
+        .collect())
+}
+
+/// When a certificate of an environment ends; `None` where Azure renews it by itself.
+pub async fn certificate_expires(
+    azure: &Azure,
+    certificate: &str,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        expiration_date: Option<DateTime<Utc>>,
+    }
+    let url = azure.arm(certificate, API_VERSION);
+    let body: Body = azure
+        .get(Plane::Arm, url, READ_CERTIFICATE, certificate)
+        .await?;
+    Ok(body.properties.expiration_date)
+}

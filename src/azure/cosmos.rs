@@ -1,0 +1,185 @@
+//! Cosmos DB through Azure Resource Manager: only there can throughput be read and replaced with
+//! an Entra token.
+//!
+//! Source: Cosmos DB resource provider 2024-08-15, `SqlResources`.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Action, Azure, Call, Error, Plane};
+use crate::domain::{Capacity, ResourceId};
+
+const API_VERSION: &str = "2024-08-15";
+
+pub const READ_ACCOUNT: Action = Action("Microsoft.DocumentDB/databaseAccounts/read");
+pub const READ_CONTAINERS: Action =
+    Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/read");
+pub const READ_THROUGHPUT: Action =
+    Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/read");
+pub const WRITE_THROUGHPUT: Action = Action(
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/write",
+);
+
+/// An account, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub location: String,
+    /// Without provisioned throughput: nothing can be set.
+    pub serverless: bool,
+    /// Regions that take writes.
+    pub write_regions: Vec<String>,
+}
+
+/// What a container or database may use, and how far that can be moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throughput {
+    pub capacity: Capacity,
+    /// The least that Azure allows now, in RU/s.
+    pub minimum: u32,
+    /// Up to here a change is made at once; above, partitions are split for hours. RU/s.
+    pub instant_maximum: Option<u32>,
+    /// An earlier change is still being carried out.
+    pub pending: bool,
+}
+
+/// Reads an account.
+pub async fn account(azure: &Azure, id: &ResourceId) -> Result<Account, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        location: String,
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        #[serde(default)]
+        capabilities: Vec<Named>,
+        #[serde(default)]
+        write_locations: Vec<Region>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Region {
+        location_name: String,
+    }
+    let url = azure.arm(id.as_str(), API_VERSION);
+    let body: Body = azure
+        .get(Plane::Arm, url, READ_ACCOUNT, id.as_str())
+        .await?;
+    Ok(Account {
+        location: body.location,
+        serverless: body
+            .properties
+            .capabilities
+            .iter()
+            .any(|c| c.name == "EnableServerless"),
+        write_regions: body
+            .properties
+            .write_locations
+            .into_iter()
+            .map(|r| r.location_name)
+            .collect(),
+    })
+}
+
+/// The names of a database's containers.
+pub async fn containers(azure: &Azure, database: &ResourceId) -> Result<Vec<String>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+    }
+    let url = azure.arm(&format!("{database}/containers"), API_VERSION);
+    let rows: Vec<Row> = azure
+        .list(Plane::Arm, url, READ_CONTAINERS, database.as_str())
+        .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+/// Reads the throughput of a container or database; `None` if it has none of its own, since it
+/// shares that of its database or the account is serverless.
+pub async fn throughput(azure: &Azure, of: &ResourceId) -> Result<Option<Throughput>, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    struct Properties {
+        resource: Resource,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Resource {
+        throughput: Option<u32>,
+        autoscale_settings: Option<Autoscale>,
+        // Numbers, written as text.
+        minimum_throughput: Option<String>,
+        instant_maximum_throughput: Option<String>,
+        offer_replace_pending: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Autoscale {
+        max_throughput: u32,
+    }
+    let answer: Result<Body, Error> = azure
+        .get(
+            Plane::Arm,
+            settings(azure, of),
+            READ_THROUGHPUT,
+            of.as_str(),
+        )
+        .await;
+    let found = match answer {
+        Ok(body) => body.properties.resource,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let unexpected = |why: &str| Error::Unexpected {
+        what: of.to_string(),
+        why: why.to_owned(),
+    };
+    let number = |text: &Option<String>| text.as_deref().and_then(|t| t.parse().ok());
+    let capacity = match (found.autoscale_settings, found.throughput) {
+        (Some(autoscale), _) => Capacity::Autoscale(autoscale.max_throughput),
+        (None, Some(ru)) => Capacity::Manual(ru),
+        (None, None) => return Err(unexpected("neither throughput nor autoscaleSettings")),
+    };
+    Ok(Some(Throughput {
+        capacity,
+        minimum: number(&found.minimum_throughput)
+            .ok_or_else(|| unexpected("minimumThroughput is no number"))?,
+        instant_maximum: number(&found.instant_maximum_throughput),
+        pending: found.offer_replace_pending.as_deref() == Some("true"),
+    }))
+}
+
+/// Sets the throughput of a container or database, and waits for Azure. The mode stays as it is:
+/// Azure changes it in another way. Asking twice for the same is harmless.
+///
+/// `location` is that of the account.
+pub async fn set_throughput(
+    azure: &Azure,
+    of: &ResourceId,
+    location: &str,
+    to: Capacity,
+) -> Result<(), Error> {
+    let resource = match to {
+        Capacity::Manual(ru) => json!({ "throughput": ru }),
+        Capacity::Autoscale(ru) => json!({ "autoscaleSettings": { "maxThroughput": ru } }),
+    };
+    let url = settings(azure, of);
+    let call = Call::new(Plane::Arm, Method::PUT, url, WRITE_THROUGHPUT, of.as_str()).body(json!({
+        "location": location,
+        "properties": { "resource": resource },
+    }));
+    azure.finish(&call).await
+}
+
+fn settings(azure: &Azure, of: &ResourceId) -> reqwest::Url {
+    azure.arm(&format!("{of}/throughputSettings/default"), API_VERSION)
+}

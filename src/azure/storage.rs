@@ -1,0 +1,187 @@
+//! Storage accounts through Azure Resource Manager: addresses, containers, lifecycle rules.
+//!
+//! Source: Storage resource provider 2023-05-01.
+
+use std::collections::BTreeMap;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::{Action, Azure, Error, Plane};
+use crate::domain::ResourceId;
+
+const API_VERSION: &str = "2023-05-01";
+
+pub const READ_ACCOUNT: Action = Action("Microsoft.Storage/storageAccounts/read");
+pub const READ_CONTAINERS: Action =
+    Action("Microsoft.Storage/storageAccounts/blobServices/containers/read");
+pub const READ_LIFECYCLE: Action =
+    Action("Microsoft.Storage/storageAccounts/managementPolicies/read");
+
+/// A blob container, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    pub legal_hold: bool,
+    /// It has an immutability policy.
+    pub immutable: bool,
+    pub leased: bool,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A lifecycle rule that deletes blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletionRule {
+    pub name: String,
+    /// `container/beginning-of-the-name`; every blob when empty.
+    pub prefixes: Vec<String>,
+    /// Days after the last write.
+    pub after_days: u32,
+    /// Kinds of blobs that it covers: `blockBlob`, `appendBlob`.
+    pub kinds: Vec<String>,
+}
+
+/// Where the blobs of an account are.
+pub async fn blob_endpoint(azure: &Azure, account: &ResourceId) -> Result<Url, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        primary_endpoints: Endpoints,
+    }
+    #[derive(Deserialize)]
+    struct Endpoints {
+        blob: String,
+    }
+    let url = azure.arm(account.as_str(), API_VERSION);
+    let body: Body = azure
+        .get(Plane::Arm, url, READ_ACCOUNT, account.as_str())
+        .await?;
+    let endpoint =
+        Url::parse(&body.properties.primary_endpoints.blob).map_err(|e| Error::Unexpected {
+            what: account.to_string(),
+            why: format!("primaryEndpoints.blob: {e}"),
+        })?;
+    azure.check(Plane::Blob, &endpoint)?;
+    Ok(endpoint)
+}
+
+/// The containers of an account.
+pub async fn containers(azure: &Azure, account: &ResourceId) -> Result<Vec<Container>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        has_legal_hold: Option<bool>,
+        has_immutability_policy: Option<bool>,
+        lease_state: Option<String>,
+        metadata: Option<BTreeMap<String, String>>,
+    }
+    let path = format!("{account}/blobServices/default/containers");
+    let url = azure.arm(&path, API_VERSION);
+    let rows: Vec<Row> = azure
+        .list(Plane::Arm, url, READ_CONTAINERS, account.as_str())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Container {
+            name: row.name,
+            legal_hold: row.properties.has_legal_hold.unwrap_or(false),
+            immutable: row.properties.has_immutability_policy.unwrap_or(false),
+            leased: row.properties.lease_state.as_deref() == Some("Leased"),
+            metadata: row.properties.metadata.unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// The lifecycle rules of an account that are on and delete blobs, whatever their index tags.
+pub async fn deletion_rules(
+    azure: &Azure,
+    account: &ResourceId,
+) -> Result<Vec<DeletionRule>, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    struct Properties {
+        policy: Policy,
+    }
+    #[derive(Deserialize)]
+    struct Policy {
+        rules: Vec<Rule>,
+    }
+    #[derive(Deserialize)]
+    struct Rule {
+        name: String,
+        enabled: Option<bool>,
+        definition: Definition,
+    }
+    #[derive(Deserialize)]
+    struct Definition {
+        actions: Actions,
+        filters: Option<Filters>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Actions {
+        base_blob: Option<BaseBlob>,
+    }
+    #[derive(Deserialize)]
+    struct BaseBlob {
+        delete: Option<Delete>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Delete {
+        days_after_modification_greater_than: Option<f64>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Filters {
+        prefix_match: Option<Vec<String>>,
+        blob_types: Vec<String>,
+        blob_index_match: Option<Vec<serde_json::Value>>,
+    }
+    let url = azure.arm(
+        &format!("{account}/managementPolicies/default"),
+        API_VERSION,
+    );
+    let answer: Result<Body, Error> = azure
+        .get(Plane::Arm, url, READ_LIFECYCLE, account.as_str())
+        .await;
+    let rules = match answer {
+        Ok(body) => body.properties.policy.rules,
+        Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    Ok(rules
+        .into_iter()
+        .filter(|rule| rule.enabled.unwrap_or(true))
+        .filter_map(|rule| {
+            let delete = rule.definition.actions.base_blob?.delete?;
+            let days = delete.days_after_modification_greater_than?;
+            let filters = rule.definition.filters;
+            let by_tag = filters
+                .as_ref()
+                .and_then(|f| f.blob_index_match.as_ref())
+                .is_some_and(|tags| !tags.is_empty());
+            (!by_tag).then(|| DeletionRule {
+                name: rule.name,
+                prefixes: filters
+                    .as_ref()
+                    .and_then(|f| f.prefix_match.clone())
+                    .unwrap_or_default(),
+                after_days: days.ceil() as u32,
+                kinds: filters.map(|f| f.blob_types).unwrap_or_default(),
+            })
+        })
+        .collect())
+}

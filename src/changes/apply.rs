@@ -1,0 +1,422 @@
+//! One change from its proposal to its outcome.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+use super::brake::Brake;
+use super::guard::{Approval, Facts, Verdict, judge};
+use super::record::{self, ChangeRecord, ResourceDocument};
+use super::{KillSwitch, act, deletion, hash, id};
+use crate::app::App;
+use crate::domain::{Change, ChangeId, ChangeKind, Hold, Mutation, Outcome};
+use crate::estate::{Estate, Kind, Policy};
+use crate::journal::{ChangeNote, Event, Journal, Run, Step, note};
+use crate::store::{Error, Lease, Stored};
+
+/// How long a resource that somebody else is changing is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever began a change and died is given this long to come back.
+const ACTING: chrono::Duration = chrono::Duration::minutes(30);
+
+/// Proposes the changes of a run and brings each as far as its policy allows.
+///
+/// All are written down before the first is made, so that the guard sees the whole of what the run
+/// would touch. A run that is taken up again meets its own proposals. A dry run ends with the
+/// proposal.
+///
+/// Errors: the store or the journal; then nothing is known to be wrong with the changes, and the
+/// run is to be taken up again. What Azure refuses is an outcome.
+pub async fn apply(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    changes: Vec<Change>,
+    by: &str,
+    dry_run: bool,
+) -> anyhow::Result<Vec<ChangeNote>> {
+    let mut ids = Vec::new();
+    for change in changes {
+        let id = id(&run.id, change.kind(), &change.resource);
+        if run.change(&id).is_none() {
+            let step = Step::Proposed {
+                hash: hash(&change),
+                what: change,
+                by: by.to_owned(),
+            };
+            tell(app, journal, run, &id, step).await?;
+        }
+        ids.push(id);
+    }
+    let mut notes = Vec::new();
+    for id in ids {
+        if proposal(run, &id)?.outcome.is_none() {
+            let proposed = app.clock.now();
+            bring(app, journal, run, &id, None, proposed, dry_run).await?;
+        }
+        notes.push(proposal(run, &id)?.clone());
+    }
+    Ok(notes)
+}
+
+/// Makes a change that somebody approved, if the guard still lets it through.
+pub async fn carry_out(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    record: &ChangeRecord,
+    approval: Approval,
+) -> anyhow::Result<()> {
+    if run.change(&record.id).is_none() {
+        let step = Step::Proposed {
+            what: record.change.clone(),
+            hash: record.hash.clone(),
+            by: record.by.clone(),
+        };
+        tell(app, journal, run, &record.id, step).await?;
+    }
+    if proposal(run, &record.id)?.outcome.is_some() {
+        return Ok(());
+    }
+    bring(
+        app,
+        journal,
+        run,
+        &record.id,
+        Some(approval),
+        record.proposed,
+        false,
+    )
+    .await
+}
+
+/// Takes a proposal off the table. Safe to repeat.
+pub async fn reject(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    record: &ChangeRecord,
+    by: &str,
+    reason: &str,
+) -> anyhow::Result<()> {
+    if run.change(&record.id).is_none() {
+        let step = Step::Proposed {
+            what: record.change.clone(),
+            hash: record.hash.clone(),
+            by: record.by.clone(),
+        };
+        tell(app, journal, run, &record.id, step).await?;
+    }
+    let outcome = Outcome::Rejected {
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if proposal(run, &record.id)?.outcome.is_none() {
+        let to = outcome.clone();
+        tell(app, journal, run, &record.id, Step::Came { to }).await?;
+    }
+    let now = app.clock.now();
+    record::update(app, &record.id, |record| {
+        record.outcome = Some(outcome.clone());
+        record.settled = Some(now);
+        record.decisions += 1;
+    })
+    .await?;
+    if let Some((lease, stored)) = take(app, &record.change).await? {
+        let mut document = stored.value;
+        if document
+            .owner
+            .as_ref()
+            .is_some_and(|(id, _)| *id == record.id)
+        {
+            document.owner = None;
+            app.store()?.overwrite(&document, &lease).await?;
+        }
+        lease.release().await;
+    }
+    Ok(())
+}
+
+fn proposal<'r>(run: &'r Run, id: &ChangeId) -> anyhow::Result<&'r ChangeNote> {
+    run.change(id)
+        .with_context(|| format!("run `{}` has lost change {id}", run.id))
+}
+
+async fn tell(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    id: &ChangeId,
+    step: Step,
+) -> Result<(), Error> {
+    let event = Event::Change {
+        change: id.clone(),
+        step,
+    };
+    note(journal, run, event, app.clock.now()).await
+}
+
+async fn bring(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    id: &ChangeId,
+    approval: Option<Approval>,
+    proposed: DateTime<Utc>,
+    dry_run: bool,
+) -> anyhow::Result<()> {
+    let own = proposal(run, id)?.clone();
+    let policy = app.estate()?.policy(own.what.kind());
+    let record = ChangeRecord {
+        id: id.clone(),
+        change: own.what.clone(),
+        hash: own.hash.clone(),
+        difference: own.difference.clone(),
+        reversible: own.what.inverse("").is_some(),
+        by: own.by.clone(),
+        run: run.id.clone(),
+        proposed,
+        until: proposed + policy.approval_lasts,
+        decisions: 0,
+        outcome: None,
+        settled: None,
+    };
+    record::keep(app, &record).await?;
+    let decided = approval.is_some();
+    let outcome = if dry_run {
+        Outcome::Planned
+    } else {
+        under_lease(app, journal, run, &own, &policy, approval, proposed).await?
+    };
+    tracing::info!(change = %id, what = own.difference, %outcome, "change");
+    let to = outcome.clone();
+    tell(app, journal, run, id, Step::Came { to }).await?;
+    let now = app.clock.now();
+    record::update(app, id, |record| {
+        // A hold that may lapse leaves the proposal open for another approval.
+        let open = decided && matches!(outcome, Outcome::Held { .. }) && now <= record.until;
+        record.outcome = Some(if open {
+            Outcome::AwaitingApproval {
+                until: record.until,
+            }
+        } else {
+            outcome.clone()
+        });
+        record.settled = Some(now);
+        record.decisions += u32::from(decided);
+    })
+    .await?;
+    Ok(())
+}
+
+/// Takes the resource for this process alone, and judges and acts while it is held.
+async fn under_lease(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    own: &ChangeNote,
+    policy: &Policy,
+    approval: Option<Approval>,
+    proposed: DateTime<Utc>,
+) -> anyhow::Result<Outcome> {
+    let Some((lease, stored)) = take(app, &own.what).await? else {
+        return Ok(Outcome::Held { hold: Hold::Busy });
+    };
+    let mut document = stored.value;
+    let facts = facts(app, run, own, &document, approval, proposed).await?;
+    let verdict = judge(policy, &facts, app.estate()?.zone, app.clock.now());
+    let outcome = match verdict {
+        Verdict::Observe => Outcome::Observed,
+        Verdict::Hold(hold) => {
+            if document.owner.as_ref().is_some_and(|(id, _)| *id == own.id) {
+                // Nobody is kept waiting for a change that is not made.
+                document.owner = facts.approval.is_some().then_some(()).and(document.owner);
+                app.store()?.overwrite(&document, &lease).await?;
+            }
+            Outcome::Held { hold }
+        }
+        Verdict::Await(until) => {
+            document.owner = Some((own.id.clone(), until));
+            app.store()?.overwrite(&document, &lease).await?;
+            Outcome::AwaitingApproval { until }
+        }
+        Verdict::Act => make(app, journal, run, own, policy, &mut document, &lease).await?,
+    };
+    lease.release().await;
+    Ok(outcome)
+}
+
+/// Counts, writes the intent, acts, reads back.
+async fn make(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    own: &ChangeNote,
+    policy: &Policy,
+    document: &mut ResourceDocument,
+    lease: &Lease,
+) -> anyhow::Result<Outcome> {
+    let begun = own.begun.is_some();
+    if !begun {
+        let now = app.clock.now();
+        if !record::count(app, own.what.kind(), policy.most_per_hour, now).await? {
+            return Ok(Outcome::Held {
+                hold: Hold::RateLimited {
+                    most_per_hour: policy.most_per_hour,
+                },
+            });
+        }
+    }
+    // This write needs the lease to be ours still.
+    let owner = document
+        .owner
+        .replace((own.id.clone(), app.clock.now() + ACTING));
+    app.store()?.overwrite(document, lease).await?;
+    let brake = Brake::new(app, lease);
+    let outcome = match &own.what.mutation {
+        Mutation::LogDeletion { .. } => deletion::carry_out(app, journal, run, own, &brake).await?,
+        _ => single(app, journal, run, own).await?,
+    };
+    document.owner = match outcome {
+        // The approval was spent, the proposal may get another one.
+        Outcome::Held { .. } => owner,
+        _ => None,
+    };
+    if proposal(run, &own.id)?.begun.is_some() {
+        document.last_change = Some(app.clock.now());
+    }
+    match app.store()?.overwrite(document, lease).await {
+        Ok(()) => {}
+        Err(Error::NotOurs(_)) => tracing::warn!(change = %own.id, "the lease was lost at the end"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(outcome)
+}
+
+async fn single(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    own: &ChangeNote,
+) -> anyhow::Result<Outcome> {
+    let change = &own.what;
+    let azure = app.azure()?;
+    let before = match act::read(azure, change).await {
+        Ok(before) => before,
+        Err(error) => {
+            return Ok(Outcome::Failed {
+                why: format!("it could not be read before the change: {error}"),
+            });
+        }
+    };
+    if before.is_to {
+        return Ok(Outcome::Verified { seen: before.text });
+    }
+    if own.begun.is_none() {
+        if !before.is_from {
+            return Ok(Outcome::Held {
+                hold: Hold::MovedOn {
+                    expected: act::expected(change),
+                    found: before.text,
+                },
+            });
+        }
+        let step = Step::Intent {
+            batch: None,
+            what: own.difference.clone(),
+        };
+        tell(app, journal, run, &own.id, step).await?;
+    }
+    Ok(act::make_and_read_back(azure, change).await)
+}
+
+/// The resource's document under a lease; `None` if somebody else holds it all the time.
+async fn take(
+    app: &App,
+    change: &Change,
+) -> anyhow::Result<Option<(Lease, Stored<ResourceDocument>)>> {
+    let store = app.store()?;
+    let path = ResourceDocument::path(&change.resource);
+    let fresh = ResourceDocument {
+        resource: change.resource.clone(),
+        fence: 0,
+        owner: None,
+        last_change: None,
+    };
+    store.create(&path, &fresh).await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match store.lease::<ResourceDocument>(&path).await {
+            Ok(Some(held)) => return Ok(Some(held)),
+            Ok(None) => anyhow::bail!("`{path}` vanished while it was taken"),
+            Err(Error::NotOurs(_) | Error::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Ok(None);
+        }
+        let pause = 100 + uuid::Uuid::new_v4().as_u128() as u64 % 200;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+async fn facts(
+    app: &App,
+    run: &Run,
+    own: &ChangeNote,
+    document: &ResourceDocument,
+    approval: Option<Approval>,
+    proposed: DateTime<Utc>,
+) -> anyhow::Result<Facts> {
+    let (estate, now) = (app.estate()?, app.clock.now());
+    let kind = own.what.kind();
+    let same_kind = || run.changes.iter().filter(|note| note.what.kind() == kind);
+    let touches = same_kind().map(|note| note.what.touches()).sum();
+    let part = match &own.what.mutation {
+        Mutation::LogDeletion {
+            blobs, of_blobs, ..
+        } => (*blobs, *of_blobs),
+        _ => (same_kind().count() as u64, in_estate(estate, kind)),
+    };
+    let owner = document
+        .owner
+        .as_ref()
+        .filter(|(id, until)| *id != own.id && *until > now)
+        .map(|(id, _)| id.clone());
+    Ok(Facts {
+        stopped: KillSwitch::read(app).await?.stopped(),
+        in_estate: estate.target(own.what.resource.as_str()).is_some(),
+        unnamed: app.unnamed_subscription(&own.what.resource),
+        ceiling: app.config.ceiling,
+        owner,
+        touches,
+        part,
+        last_change: document.last_change,
+        within_hour: record::within_hour(app, kind, now).await?,
+        hash: hash(&own.what),
+        approval,
+        proposer: own.by.clone(),
+        proposed,
+        begun: own.begun.is_some(),
+    })
+}
+
+/// How many things of a kind the estate has.
+fn in_estate(estate: &Estate, kind: ChangeKind) -> u64 {
+    let count = match kind {
+        ChangeKind::CosmosThroughput | ChangeKind::CosmosIndexing => estate
+            .stamps
+            .iter()
+            .filter_map(|stamp| stamp.cosmos.as_ref())
+            .map(|cosmos| cosmos.containers.len())
+            .sum(),
+        ChangeKind::AppReplicas | ChangeKind::AppRestart => estate
+            .resources()
+            .iter()
+            .filter(|r| r.kind == Kind::ContainerApp)
+            .count(),
+        ChangeKind::LogDeletion => estate.logs.containers.len(),
+    };
+    count as u64
+}

@@ -1,0 +1,210 @@
+//! What the store holds of changes and of the resources they change.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Duration, Utc};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::domain::{Change, ChangeId, ChangeKind, Outcome, ResourceId};
+use crate::journal::{Hash, RunId};
+use crate::store::{Error, Fenced};
+
+/// A proposed change, as `/api/changes/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRecord {
+    pub id: ChangeId,
+    pub change: Change,
+    /// What an approval must name.
+    pub hash: Hash,
+    /// The exact difference, for people.
+    pub difference: String,
+    pub reversible: bool,
+    pub by: String,
+    /// The run that proposed it.
+    pub run: RunId,
+    pub proposed: DateTime<Utc>,
+    /// Until when it may be approved.
+    pub until: DateTime<Utc>,
+    /// How many decisions were made about it: each has a run of its own.
+    pub decisions: u32,
+    #[serde(flatten)]
+    pub outcome: Option<Outcome>,
+    /// When the outcome was written.
+    pub settled: Option<DateTime<Utc>>,
+}
+
+impl ChangeRecord {
+    /// The run that a next decision makes.
+    #[must_use]
+    pub fn decision_run(&self) -> RunId {
+        format!("change-{}-{}", self.id, self.decisions + 1)
+            .parse()
+            .expect("fits a run id")
+    }
+
+    /// Whether somebody may still decide about it.
+    #[must_use]
+    pub fn is_open(&self, now: DateTime<Utc>) -> bool {
+        matches!(self.outcome, Some(Outcome::AwaitingApproval { .. })) && now <= self.until
+    }
+}
+
+/// What is remembered of a resource, and leased while it is changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ResourceDocument {
+    pub(super) resource: ResourceId,
+    pub(super) fence: u64,
+    /// The change that is open, and until when it may be.
+    pub(super) owner: Option<(ChangeId, DateTime<Utc>)>,
+    pub(super) last_change: Option<DateTime<Utc>>,
+}
+
+impl Fenced for ResourceDocument {
+    fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    fn set_fence(&mut self, fence: u64) {
+        self.fence = fence;
+    }
+}
+
+impl ResourceDocument {
+    pub(super) fn path(resource: &ResourceId) -> String {
+        let name = Hash::of(resource.as_str().to_ascii_lowercase().as_bytes());
+        format!("resources/{}.json", &name.as_str()[..32])
+    }
+}
+
+pub(super) fn path(id: &ChangeId) -> String {
+    format!("changes/{id}.json")
+}
+
+/// One change.
+pub async fn find(app: &App, id: &ChangeId) -> Result<Option<ChangeRecord>, Error> {
+    Ok(app.store()?.get(&path(id)).await?.map(|s| s.value))
+}
+
+/// Changes, newest first.
+#[derive(Debug, Serialize)]
+pub struct ChangePage {
+    pub changes: Vec<ChangeRecord>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<String>,
+}
+
+/// One page of changes, newest first.
+pub async fn all(app: &App, from: Option<String>, most: usize) -> Result<ChangePage, Error> {
+    let store = app.store()?;
+    let page = store.list("changes-by-time/", from, most).await?;
+    let changes = stream::iter(page.names)
+        .map(|name| async move {
+            match name.rsplit('-').next().and_then(|id| id.parse().ok()) {
+                Some(id) => find(app, &id).await,
+                None => Ok(None),
+            }
+        })
+        .buffered(16)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(ChangePage {
+        changes: changes.into_iter().flatten().collect(),
+        next: page.next,
+    })
+}
+
+/// Keeps a new proposal and makes it findable. One that is there already is left as it is.
+pub(super) async fn keep(app: &App, record: &ChangeRecord) -> Result<(), Error> {
+    let store = app.store()?;
+    let turned = 99_999_999_999_999_i64 - record.proposed.timestamp_millis();
+    let name = format!("changes-by-time/{turned:014}-{}", record.id);
+    store.create(&path(&record.id), record).await?;
+    store
+        .create_bytes(&name, bytes::Bytes::from_static(b"{}"))
+        .await
+        .map(drop)
+}
+
+/// Brings a record up to date, whoever else does so too.
+pub(super) async fn update(
+    app: &App,
+    id: &ChangeId,
+    turn: impl Fn(&mut ChangeRecord),
+) -> Result<(), Error> {
+    let store = app.store()?;
+    for _ in 0..10 {
+        let Some(stored) = store.get::<ChangeRecord>(&path(id)).await? else {
+            return Ok(());
+        };
+        let mut record = stored.value;
+        turn(&mut record);
+        match store.replace(&path(id), &record, &stored.etag, None).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Conflict(path(id)))
+}
+
+/// When changes of one kind were made, within the last hour.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Rate {
+    made: VecDeque<DateTime<Utc>>,
+}
+
+impl Rate {
+    fn forget(&mut self, now: DateTime<Utc>) {
+        // What lies in the future was written by a clock that was wrong.
+        self.made
+            .retain(|at| *at > now - Duration::hours(1) && *at <= now + Duration::minutes(5));
+    }
+}
+
+fn rate_path(kind: ChangeKind) -> String {
+    format!("rates/{kind}.json")
+}
+
+/// How many changes of a kind were made within the last hour.
+pub(super) async fn within_hour(
+    app: &App,
+    kind: ChangeKind,
+    now: DateTime<Utc>,
+) -> Result<u32, Error> {
+    let Some(stored) = app.store()?.get::<Rate>(&rate_path(kind)).await? else {
+        return Ok(0);
+    };
+    let mut rate = stored.value;
+    rate.forget(now);
+    Ok(u32::try_from(rate.made.len()).unwrap_or(u32::MAX))
+}
+
+/// Counts a change of this kind as made, unless that would be more than `most` within the hour.
+pub(super) async fn count(
+    app: &App,
+    kind: ChangeKind,
+    most: u32,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let (store, path) = (app.store()?, rate_path(kind));
+    store.create(&path, &Rate::default()).await?;
+    for _ in 0..50 {
+        let Some(stored) = store.get::<Rate>(&path).await? else {
+            continue;
+        };
+        let mut rate = stored.value;
+        rate.forget(now);
+        if rate.made.len() >= most as usize {
+            return Ok(false);
+        }
+        rate.made.push_back(now);
+        match store.replace(&path, &rate, &stored.etag, None).await {
+            Ok(_) => return Ok(true),
+            Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Conflict(path))
+}

@@ -1,0 +1,266 @@
+//! From what is asked for to a change: where it stands now is read first.
+
+use crate::app::App;
+use crate::azure::{Error, container_apps, cosmos};
+use crate::changes::find;
+use crate::domain::{Ask, Capacity, Change, Finding, Mutation, Replicas, ResourceId};
+use crate::estate::{Estate, Kind};
+
+/// The change that is asked for; `Err` with a finding that says why there is none.
+pub(super) async fn gather(
+    app: &App,
+    ask: &Ask,
+    why: &str,
+) -> anyhow::Result<Result<Change, Finding>> {
+    let estate = app.estate()?;
+    let refused = |on: &str, why: String| Ok(Err(Finding::new("change-impossible", on, why)));
+    let resource = match ask {
+        Ask::Undo { change } => {
+            let Some(record) = find(app, change).await? else {
+                return refused(change.as_str(), "there is no such change".into());
+            };
+            return match record.change.inverse(why) {
+                Some(change) => Ok(Ok(change)),
+                None => refused(change.as_str(), "it cannot be taken back".into()),
+            };
+        }
+        Ask::CosmosThroughput { resource, .. }
+        | Ask::AppReplicas { resource, .. }
+        | Ask::AppRestart { resource, .. } => resource,
+    };
+    let Some(id) = resolve(estate, ask, resource) else {
+        return refused(
+            resource,
+            "it is not in the estate, or not of the kind that can be changed like this".into(),
+        );
+    };
+    let azure = app.azure()?;
+    let mutation = match ask {
+        Ask::CosmosThroughput { to, .. } => match cosmos::throughput(azure, &id).await {
+            Ok(Some(now)) => match capacity(&now, *to) {
+                Ok(()) => Ok(Mutation::CosmosThroughput {
+                    from: now.capacity,
+                    to: *to,
+                }),
+                Err(why) => return refused(id.as_str(), why),
+            },
+            Ok(None) => {
+                let why = "it has no throughput of its own: it shares that of its database, or the account is serverless";
+                return refused(id.as_str(), why.into());
+            }
+            Err(error) => Err(error),
+        },
+        Ask::AppReplicas { to, .. } => match container_apps::app(azure, &id).await {
+            Ok(now) => match replicas(*to) {
+                Ok(()) => Ok(Mutation::AppReplicas {
+                    from: now.replicas,
+                    to: *to,
+                }),
+                Err(why) => return refused(id.as_str(), why),
+            },
+            Err(error) => Err(error),
+        },
+        Ask::AppRestart { revision, .. } => restart(app, &id, revision.as_deref()).await,
+        Ask::Undo { .. } => unreachable!("answered above"),
+    };
+    match mutation {
+        Ok(mutation) => Ok(Ok(Change {
+            resource: id,
+            mutation,
+            why: why.to_owned(),
+        })),
+        Err(error) => refused(id.as_str(), error.to_string()),
+    }
+}
+
+async fn restart(app: &App, id: &ResourceId, revision: Option<&str>) -> Result<Mutation, Error> {
+    let azure = app.azure()?;
+    let revision = match revision {
+        Some(revision) => revision.to_owned(),
+        None => container_apps::app(azure, id)
+            .await?
+            .latest_revision
+            .ok_or_else(|| Error::NotFound {
+                what: format!("a revision of {id} that is ready"),
+            })?,
+    };
+    let started = container_apps::started(azure, id, &revision).await?;
+    Ok(Mutation::AppRestart {
+        revision,
+        newest_replica: started.into_iter().max(),
+    })
+}
+
+/// The thing that is named: by its id, or by its names as people write them.
+fn resolve(estate: &Estate, ask: &Ask, text: &str) -> Option<ResourceId> {
+    let kind = match ask {
+        Ask::CosmosThroughput { .. } => Kind::CosmosAccount,
+        _ => Kind::ContainerApp,
+    };
+    if let Some(target) = estate.target(text) {
+        let resource = target.resource();
+        let inside = text
+            .trim_end_matches('/')
+            .get(resource.id.as_str().len()..)?;
+        // The part that the estate names is taken as the estate writes it.
+        let id = ResourceId::from_text(&format!("{}{inside}", resource.id));
+        return (resource.kind == kind && plain(inside)).then_some(id);
+    }
+    let mut names = text.split('/');
+    let first = names.next()?;
+    let resource = estate
+        .resources()
+        .iter()
+        .find(|r| r.kind == kind && r.name.eq_ignore_ascii_case(first))?;
+    let rest: Vec<&str> = names.collect();
+    match (kind, &rest[..]) {
+        (Kind::ContainerApp, []) => Some(resource.id.clone()),
+        (Kind::CosmosAccount, [database]) if plain(database) => {
+            Some(resource.id.child("sqlDatabases", database))
+        }
+        (Kind::CosmosAccount, [database, container]) if plain(database) && plain(container) => {
+            Some(
+                resource
+                    .id
+                    .child("sqlDatabases", database)
+                    .child("containers", container),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Nothing that a URL reads in another way.
+fn plain(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+        && !text.contains("..")
+}
+
+/// Whether Azure can take this capacity: it moves in steps, and has a floor.
+fn capacity(now: &cosmos::Throughput, to: Capacity) -> Result<(), String> {
+    let (step, ru, same_mode) = match (to, now.capacity) {
+        (Capacity::Manual(ru), Capacity::Manual(_)) => (100, ru, true),
+        (Capacity::Autoscale(ru), Capacity::Autoscale(_)) => (1000, ru, true),
+        (Capacity::Manual(ru), _) => (100, ru, false),
+        (Capacity::Autoscale(ru), _) => (1000, ru, false),
+    };
+    if !same_mode {
+        return Err(format!(
+            "it is {} now: changing between manual and autoscale is another operation",
+            now.capacity
+        ));
+    }
+    if ru % step != 0 {
+        return Err(format!("{ru} RU/s is not a multiple of {step}"));
+    }
+    if ru < now.minimum {
+        return Err(format!(
+            "{ru} RU/s is below {} RU/s, the least that Azure allows here now",
+            now.minimum
+        ));
+    }
+    if let Some(most) = now.instant_maximum.filter(|most| ru > *most) {
+        return Err(format!(
+            "{ru} RU/s is above {most} RU/s: partitions would be split for hours, and the least would rise for good"
+        ));
+    }
+    if now.pending {
+        return Err("Azure is still at an earlier change of it".into());
+    }
+    if to == now.capacity {
+        return Err(format!("it is {to} already"));
+    }
+    Ok(())
+}
+
+fn replicas(to: Replicas) -> Result<(), String> {
+    if to.least > to.most || to.most == 0 || to.most > 1000 {
+        return Err(format!(
+            "{to} is not possible: the least is at most the most, and that is 1 to 1000"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_throughput_can_be_asked_for() {
+        let now = |capacity| cosmos::Throughput {
+            capacity,
+            minimum: 400,
+            instant_maximum: Some(10_000),
+            pending: false,
+        };
+        let manual = now(Capacity::Manual(1000));
+        for (to, fits) in [
+            (Capacity::Manual(1200), true),
+            (Capacity::Manual(400), true),
+            (Capacity::Manual(10_000), true),
+            (Capacity::Manual(1000), false),
+            (Capacity::Manual(1250), false),
+            (Capacity::Manual(300), false),
+            (Capacity::Manual(10_100), false),
+            (Capacity::Autoscale(2000), false),
+        ] {
+            assert_eq!(capacity(&manual, to).is_ok(), fits, "{to}");
+        }
+        let auto = now(Capacity::Autoscale(4000));
+        assert!(capacity(&auto, Capacity::Autoscale(5000)).is_ok());
+        assert!(capacity(&auto, Capacity::Autoscale(5500)).is_err());
+        let pending = cosmos::Throughput {
+            pending: true,
+            ..auto
+        };
+        assert!(capacity(&pending, Capacity::Autoscale(5000)).is_err());
+    }
+
+    #[test]
+    fn what_can_be_named() {
+        let estate = Estate::parse(include_str!("../../../infra/estate.toml")).expect("the estate");
+        let throughput = |resource: &str| Ask::CosmosThroughput {
+            resource: resource.into(),
+            to: Capacity::Manual(400),
+        };
+        let group = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe/providers";
+        let container = format!(
+            "{group}/Microsoft.DocumentDB/databaseAccounts/cosmos-agents-jpe/sqlDatabases/agents/containers/threads"
+        );
+        for (text, expected) in [
+            ("cosmos-agents-jpe/agents/threads", Some(container.as_str())),
+            (&container, Some(&container)),
+            (&container.to_uppercase(), None),
+            ("cosmos-agents-jpe/agents/a/b", None),
+            ("cosmos-agents-jpe", None),
+            ("cosmos-agents-jpe/../threads", None),
+            ("agent-api", None),
+            ("other/agents/threads", None),
+            (&container.replace("rg-agents-jpe", "rg-other"), None),
+            ("", None),
+        ] {
+            let ask = throughput(text);
+            let found = resolve(&estate, &ask, text);
+            let found = found.as_ref().map(ResourceId::as_str);
+            // Azure reads names without regard to case.
+            match expected {
+                Some(expected) => assert_eq!(found, Some(expected), "{text}"),
+                None if text == container.to_uppercase() => {
+                    assert!(found.is_some_and(|f| f.eq_ignore_ascii_case(&container)));
+                }
+                None => assert_eq!(found, None, "{text}"),
+            }
+        }
+        let restart = Ask::AppRestart {
+            resource: "agent-api".into(),
+            revision: None,
+        };
+        let app = resolve(&estate, &restart, "agent-api").expect("an app");
+        assert_eq!(
+            app.as_str(),
+            format!("{group}/Microsoft.App/containerApps/agent-api")
+        );
+    }
+}

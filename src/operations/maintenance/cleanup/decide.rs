@@ -1,0 +1,410 @@
+//! Which log blobs go, and what is to be said about the places where they lie. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::azure::blobs::Blob;
+use crate::azure::log_analytics::Table;
+use crate::azure::storage::DeletionRule;
+use crate::changes::Listed;
+use crate::domain::Finding;
+use crate::estate::Logs;
+
+/// Why a blob that is old enough stays all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Skip {
+    Leased,
+    LegalHold,
+    Immutable,
+    HasSnapshot,
+    /// Its name has parts that a URL cannot carry, so it cannot be named safely.
+    OddName,
+    /// A disk, and no log.
+    PageBlob,
+}
+
+impl Skip {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Leased => "leased",
+            Self::LegalHold => "legal_hold",
+            Self::Immutable => "immutable",
+            Self::HasSnapshot => "has_snapshot",
+            Self::OddName => "odd_name",
+            Self::PageBlob => "page_blob",
+        }
+    }
+}
+
+/// Sorts the blobs of one place as they are listed, page after page, and keeps only what goes.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    older_than: DateTime<Utc>,
+    now: DateTime<Utc>,
+    going: BTreeMap<String, Listed>,
+    with_snapshots: BTreeSet<String>,
+    skipped: BTreeMap<Skip, u64>,
+    seen: u64,
+}
+
+/// What a place comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sieved {
+    pub(super) older_than: DateTime<Utc>,
+    /// In the order of names.
+    pub(super) going: Vec<Listed>,
+    pub(super) skipped: BTreeMap<Skip, u64>,
+    /// Blobs, without snapshots.
+    pub(super) seen: u64,
+}
+
+impl Sieve {
+    pub(super) fn new(keep_days: u32, now: DateTime<Utc>) -> Self {
+        Self {
+            older_than: now - Duration::days(i64::from(keep_days)),
+            now,
+            going: BTreeMap::new(),
+            with_snapshots: BTreeSet::new(),
+            skipped: BTreeMap::new(),
+            seen: 0,
+        }
+    }
+
+    /// Takes one entry of a listing. The snapshots of a blob may come on another page than itself.
+    pub(super) fn take(&mut self, blob: Blob) {
+        if blob.is_snapshot {
+            self.with_snapshots.insert(blob.name);
+            return;
+        }
+        self.seen += 1;
+        if blob.modified >= self.older_than {
+            return;
+        }
+        let skip = if blob.leased {
+            Some(Skip::Leased)
+        } else if blob.legal_hold {
+            Some(Skip::LegalHold)
+        } else if blob.immutable_until.is_some_and(|until| until > self.now) {
+            Some(Skip::Immutable)
+        } else if blob.name.split('/').any(|part| matches!(part, "." | "..")) {
+            Some(Skip::OddName)
+        } else if blob.kind == "PageBlob" {
+            Some(Skip::PageBlob)
+        } else {
+            None
+        };
+        match skip {
+            Some(skip) => *self.skipped.entry(skip).or_default() += 1,
+            None => {
+                let listed = Listed(blob.name.clone(), blob.etag, blob.bytes);
+                self.going.insert(blob.name, listed);
+            }
+        }
+    }
+
+    pub(super) fn done(mut self) -> Sieved {
+        for name in &self.with_snapshots {
+            if self.going.remove(name).is_some() {
+                *self.skipped.entry(Skip::HasSnapshot).or_default() += 1;
+            }
+        }
+        Sieved {
+            older_than: self.older_than,
+            going: self.going.into_values().collect(),
+            skipped: self.skipped,
+            seen: self.seen,
+        }
+    }
+}
+
+/// What lifecycle rules do for a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lifecycle {
+    /// A rule deletes in time: nothing is left to do.
+    Covers {
+        rule: String,
+        after_days: u32,
+    },
+    /// A rule deletes, and later than the policy says.
+    TooLate {
+        rule: String,
+        after_days: u32,
+    },
+    None,
+}
+
+/// Finds the rule that deletes everything in `container` below `prefix` soonest.
+pub(super) fn lifecycle(
+    rules: &[DeletionRule],
+    container: &str,
+    prefix: &str,
+    keep_days: u32,
+) -> Lifecycle {
+    let place = format!("{container}/{prefix}");
+    let covers = |rule: &&DeletionRule| {
+        let all_kinds = ["blockBlob", "appendBlob"]
+            .iter()
+            .all(|kind| rule.kinds.iter().any(|k| k == kind));
+        let here = rule.prefixes.is_empty()
+            || rule
+                .prefixes
+                .iter()
+                // A rule for `app` is one for `app-logs` as well.
+                .any(|start| place.starts_with(start.as_str()));
+        all_kinds && here
+    };
+    let Some(rule) = rules.iter().filter(covers).min_by_key(|r| r.after_days) else {
+        return Lifecycle::None;
+    };
+    let (rule, after_days) = (rule.name.clone(), rule.after_days);
+    if after_days <= keep_days {
+        Lifecycle::Covers { rule, after_days }
+    } else {
+        Lifecycle::TooLate { rule, after_days }
+    }
+}
+
+/// The tables that keep less than the policy wants.
+pub(super) fn short_tables(workspace: &str, tables: &[Table], logs: &Logs) -> Vec<Finding> {
+    tables
+        .iter()
+        .filter_map(|table| {
+            let own = logs.tables.iter().find(|(name, _)| *name == table.name);
+            let wanted = own.map_or(logs.tables_keep_days, |(_, days)| *days);
+            (table.total_retention_days < wanted).then(|| {
+                Finding::new(
+                    "retention-below-policy",
+                    format!("{workspace}/{}", table.name),
+                    format!(
+                        "the table keeps {} days, and the policy wants {wanted}",
+                        table.total_retention_days
+                    ),
+                )
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_772_431_200, 0).expect("a time")
+    }
+
+    fn blob(name: &str, age_days: i64) -> Blob {
+        Blob {
+            name: name.into(),
+            is_snapshot: false,
+            etag: "\"1\"".into(),
+            modified: now() - Duration::days(age_days),
+            bytes: 10,
+            leased: false,
+            legal_hold: false,
+            immutable_until: None,
+            kind: "BlockBlob".into(),
+        }
+    }
+
+    #[test]
+    fn which_blobs_go() {
+        let until = |days| Some(now() + Duration::days(days));
+        let cases: Vec<(&str, Blob, bool, Option<Skip>)> = vec![
+            ("old", blob("a", 31), true, None),
+            ("young", blob("a", 29), false, None),
+            ("on the day", blob("a", 30), false, None),
+            (
+                "leased",
+                Blob {
+                    leased: true,
+                    ..blob("a", 31)
+                },
+                false,
+                Some(Skip::Leased),
+            ),
+            (
+                "leased and young",
+                Blob {
+                    leased: true,
+                    ..blob("a", 1)
+                },
+                false,
+                None,
+            ),
+            (
+                "under a legal hold",
+                Blob {
+                    legal_hold: true,
+                    ..blob("a", 31)
+                },
+                false,
+                Some(Skip::LegalHold),
+            ),
+            (
+                "immutable",
+                Blob {
+                    immutable_until: until(1),
+                    ..blob("a", 31)
+                },
+                false,
+                Some(Skip::Immutable),
+            ),
+            (
+                "immutable no more",
+                Blob {
+                    immutable_until: until(-1),
+                    ..blob("a", 31)
+                },
+                true,
+                None,
+            ),
+            (
+                "a name that leads elsewhere",
+                blob("a/../b", 31),
+                false,
+                Some(Skip::OddName),
+            ),
+            ("dots in a name", blob("a/..b/c.", 31), true, None),
+            (
+                "a disk",
+                Blob {
+                    kind: "PageBlob".into(),
+                    ..blob("a", 31)
+                },
+                false,
+                Some(Skip::PageBlob),
+            ),
+        ];
+        for (name, blob, goes, skip) in cases {
+            let mut sieve = Sieve::new(30, now());
+            sieve.take(blob);
+            let sieved = sieve.done();
+            assert_eq!(sieved.going.len() == 1, goes, "{name}");
+            assert_eq!(sieved.skipped.keys().next().copied(), skip, "{name}");
+            assert_eq!(sieved.seen, 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_blob_with_snapshots_stays_wherever_they_are_listed() {
+        let snapshot = |name| Blob {
+            is_snapshot: true,
+            ..blob(name, 40)
+        };
+        let mut sieve = Sieve::new(30, now());
+        for entry in [
+            snapshot("a"),
+            blob("a", 40),
+            blob("b", 40),
+            blob("c", 40),
+            snapshot("c"),
+        ] {
+            sieve.take(entry);
+        }
+        let sieved = sieve.done();
+        let going: Vec<&str> = sieved.going.iter().map(|l| l.0.as_str()).collect();
+        assert_eq!((going, sieved.seen), (vec!["b"], 3));
+        assert_eq!(sieved.skipped[&Skip::HasSnapshot], 2);
+    }
+
+    #[test]
+    fn what_a_lifecycle_rule_does_for_a_place() {
+        let rule = |name: &str, prefixes: &[&str], after_days, kinds: &[&str]| DeletionRule {
+            name: name.into(),
+            prefixes: prefixes.iter().map(|p| (*p).to_owned()).collect(),
+            after_days,
+            kinds: kinds.iter().map(|k| (*k).to_owned()).collect(),
+        };
+        let both = ["blockBlob", "appendBlob"];
+        let covers = |rule: &str, after_days| Lifecycle::Covers {
+            rule: rule.into(),
+            after_days,
+        };
+        for (name, rules, prefix, expected) in [
+            ("no rule", vec![], "", Lifecycle::None),
+            (
+                "every blob",
+                vec![rule("r", &[], 30, &both)],
+                "",
+                covers("r", 30),
+            ),
+            (
+                "the container",
+                vec![rule("r", &["logs/"], 7, &both)],
+                "",
+                covers("r", 7),
+            ),
+            (
+                "a part of it",
+                vec![rule("r", &["logs/2026"], 7, &both)],
+                "",
+                Lifecycle::None,
+            ),
+            (
+                "the part that is meant",
+                vec![rule("r", &["logs/2026"], 7, &both)],
+                "2026/01/",
+                covers("r", 7),
+            ),
+            (
+                "another container",
+                vec![rule("r", &["logs2/"], 7, &both)],
+                "",
+                Lifecycle::None,
+            ),
+            (
+                "too late",
+                vec![rule("r", &[], 31, &both)],
+                "",
+                Lifecycle::TooLate {
+                    rule: "r".into(),
+                    after_days: 31,
+                },
+            ),
+            (
+                "the sooner of two",
+                vec![rule("late", &[], 90, &both), rule("soon", &[], 10, &both)],
+                "",
+                covers("soon", 10),
+            ),
+            (
+                "one kind of blobs only",
+                vec![rule("r", &[], 10, &["blockBlob"])],
+                "",
+                Lifecycle::None,
+            ),
+        ] {
+            assert_eq!(lifecycle(&rules, "logs", prefix, 30), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn which_tables_keep_too_little() {
+        let table = |name: &str, retention_days, total_retention_days| Table {
+            name: name.into(),
+            retention_days,
+            total_retention_days,
+        };
+        let logs = Logs {
+            containers: Vec::new(),
+            protected: Vec::new(),
+            tables_keep_days: 30,
+            tables: vec![("Audit".into(), 365), ("Noise".into(), 4)],
+            calls_per_second: 400,
+        };
+        let tables = [
+            table("A", 30, 30),
+            table("B", 8, 30),
+            table("C", 8, 8),
+            table("Audit", 90, 90),
+            table("Noise", 4, 4),
+        ];
+        let told: Vec<String> = short_tables("log", &tables, &logs)
+            .into_iter()
+            .map(|f| f.subject)
+            .collect();
+        assert_eq!(told, ["log/C", "log/Audit"]);
+    }
+}

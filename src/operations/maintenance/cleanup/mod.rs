@@ -1,0 +1,269 @@
+//! `cleanup_old_logs`: log blobs that are older than the policy says go; what tables keep is told.
+
+mod decide;
+
+use std::collections::BTreeMap;
+
+use super::TaskResult;
+use crate::app::App;
+use crate::azure::{Error, blobs, log_analytics, storage};
+use crate::changes::{Listed, Manifest, apply, id, protected};
+use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
+use crate::estate::{Kind, LogContainer};
+use crate::journal::{Journal, Run};
+use decide::{Lifecycle, Sieve, Sieved, lifecycle, short_tables};
+
+/// Who proposes what this task finds.
+const PROPOSER: &str = "poolkeeper";
+
+/// What the task has found so far.
+#[derive(Default)]
+struct Told {
+    findings: Vec<Finding>,
+    counts: BTreeMap<String, u64>,
+    /// Places that could not be read.
+    unread: Vec<String>,
+}
+
+impl Told {
+    fn count(&mut self, name: &str, n: u64) {
+        *self.counts.entry(name.to_owned()).or_default() += n;
+    }
+
+    fn find(&mut self, code: &str, subject: String, message: impl Into<String>) {
+        self.findings.push(Finding::new(code, subject, message));
+    }
+}
+
+/// Cleans every container that the estate lists, and looks at the tables of every workspace.
+///
+/// Containers under a hold, with an immutability policy or a mark, and those that a lifecycle rule
+/// covers, are left alone and told. Everything that goes is proposed in one list per container.
+/// Taken up again, it goes on with the lists that were proposed before. A dry run proposes nothing.
+///
+/// Errors: the store or the journal, or nothing at all could be read.
+pub(super) async fn run(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    dry_run: bool,
+) -> anyhow::Result<TaskResult> {
+    let estate = app.estate()?;
+    let mut told = Told::default();
+    let mut changes = Vec::new();
+    for place in &estate.logs.containers {
+        let resource = resource(place);
+        let known = id(&run.id, ChangeKind::LogDeletion, &resource);
+        if let Some(note) = run.change(&known) {
+            changes.push(note.what.clone());
+            continue;
+        }
+        match gather(app, place, &mut told).await {
+            Ok(Some(sieved)) => {
+                changes.extend(propose(app, place, resource, sieved, &mut told, dry_run).await?);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                told.unread.push(format!("{}: {error}", name(place)));
+                told.find("container-unreadable", name(place), error.to_string());
+            }
+        }
+    }
+    tables(app, &mut told).await?;
+    let places = estate.logs.containers.len();
+    if places > 0 && told.unread.len() == places {
+        anyhow::bail!("no container could be read: {}", told.unread.join("; "));
+    }
+    let notes = apply(app, journal, run, changes, PROPOSER, dry_run).await?;
+    let going: u64 = notes.iter().map(|note| note.what.touches()).sum();
+    told.count("blobs_old", going);
+    let mut result = TaskResult::new(
+        format!(
+            "{} blobs in {places} containers looked at, {going} old enough to go; {} tables looked at",
+            told.counts.get("blobs_seen").unwrap_or(&0),
+            told.counts.get("tables_seen").unwrap_or(&0),
+        ),
+        told.findings,
+    );
+    result.counts = told.counts;
+    result.tell(&notes);
+    Ok(result)
+}
+
+fn name(place: &LogContainer) -> String {
+    format!("{}/{}", place.account.name(), place.container)
+}
+
+fn resource(place: &LogContainer) -> ResourceId {
+    place
+        .account
+        .child("blobServices", "default")
+        .child("containers", &place.container)
+}
+
+/// Lists one place, unless it is not to be cleaned.
+async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Option<Sieved>, Error> {
+    let (azure, now) = (app.azure()?, app.clock.now());
+    let (found, rules) = tokio::try_join!(
+        storage::containers(azure, &place.account),
+        storage::deletion_rules(azure, &place.account),
+    )?;
+    if !found.iter().any(|c| c.name == place.container) {
+        told.find(
+            "container-missing",
+            name(place),
+            "the estate lists it for cleaning, and it does not exist",
+        );
+        return Ok(None);
+    }
+    if let Some(why) = protected(&found, &place.container) {
+        told.count("containers_protected", 1);
+        told.find(
+            "container-protected",
+            name(place),
+            format!("{why}: nothing is deleted"),
+        );
+        return Ok(None);
+    }
+    let endpoint = storage::blob_endpoint(azure, &place.account).await?;
+    if app.is_own(&endpoint, &place.container) {
+        told.find(
+            "container-protected",
+            name(place),
+            "it is where Poolkeeper keeps its own journal: nothing is deleted",
+        );
+        return Ok(None);
+    }
+    match lifecycle(&rules, &place.container, &place.prefix, place.keep_days) {
+        Lifecycle::Covers { rule, after_days } => {
+            told.count("containers_covered", 1);
+            tracing::info!(container = name(place), rule, after_days, "left to its lifecycle rule");
+            return Ok(None);
+        }
+        Lifecycle::TooLate { rule, after_days } => told.find(
+            "lifecycle-too-late",
+            name(place),
+            format!(
+                "lifecycle rule `{rule}` deletes after {after_days} days, and the policy says {}",
+                place.keep_days
+            ),
+        ),
+        Lifecycle::None => told.find(
+            "no-lifecycle-rule",
+            name(place),
+            format!(
+                "no lifecycle rule deletes block and append blobs here after {} days: one would do so at no cost",
+                place.keep_days
+            ),
+        ),
+    }
+    azure.pace_account(&endpoint, app_pace(app));
+    let mut sieve = Sieve::new(place.keep_days, now);
+    let mut from = None;
+    loop {
+        let page = blobs::list(
+            azure,
+            &endpoint,
+            &place.container,
+            &place.prefix,
+            from.as_deref(),
+        )
+        .await?;
+        page.blobs.into_iter().for_each(|blob| sieve.take(blob));
+        match page.next {
+            Some(next) if Some(&next) == from.as_ref() => {
+                return Err(Error::Unexpected {
+                    what: name(place),
+                    why: "the listing goes round in a circle".into(),
+                });
+            }
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    Ok(Some(sieve.done()))
+}
+
+fn app_pace(app: &App) -> u32 {
+    app.estate()
+        .map_or(1, |estate| estate.logs.calls_per_second)
+}
+
+async fn propose(
+    app: &App,
+    place: &LogContainer,
+    resource: ResourceId,
+    sieved: Sieved,
+    told: &mut Told,
+    dry_run: bool,
+) -> anyhow::Result<Option<Change>> {
+    told.count("blobs_seen", sieved.seen);
+    for (skip, n) in &sieved.skipped {
+        told.count(&format!("skipped_{}", skip.as_str()), *n);
+    }
+    let skipped: u64 = sieved.skipped.values().sum();
+    if skipped > 0 {
+        let why: Vec<String> = sieved
+            .skipped
+            .iter()
+            .map(|(skip, n)| format!("{n} {}", skip.as_str().replace('_', " ")))
+            .collect();
+        told.find(
+            "blobs-skipped",
+            name(place),
+            format!("{skipped} old blobs stay: {}", why.join(", ")),
+        );
+    }
+    if sieved.going.is_empty() {
+        return Ok(None);
+    }
+    let bytes = sieved.going.iter().map(|Listed(_, _, bytes)| bytes).sum();
+    let manifest = Manifest {
+        account: place.account.clone(),
+        container: place.container.clone(),
+        older_than: sieved.older_than,
+        blobs: sieved.going,
+    };
+    let blobs = manifest.blobs.len() as u64;
+    let hash = if dry_run {
+        manifest.hash()?
+    } else {
+        manifest.keep(app).await?
+    };
+    Ok(Some(Change {
+        resource,
+        mutation: Mutation::LogDeletion {
+            older_than: sieved.older_than,
+            blobs,
+            of_blobs: sieved.seen,
+            bytes,
+            manifest: hash,
+        },
+        why: format!("logs are kept for {} days", place.keep_days),
+    }))
+}
+
+async fn tables(app: &App, told: &mut Told) -> anyhow::Result<()> {
+    let (estate, azure) = (app.estate()?, app.azure()?);
+    for workspace in estate
+        .resources()
+        .iter()
+        .filter(|r| r.kind == Kind::Workspace)
+    {
+        match log_analytics::tables(azure, &workspace.id).await {
+            Ok(tables) => {
+                told.count("tables_seen", tables.len() as u64);
+                told.findings
+                    .extend(short_tables(&workspace.name, &tables, &estate.logs));
+            }
+            Err(error) => {
+                told.find(
+                    "workspace-unreadable",
+                    workspace.name.clone(),
+                    error.to_string(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
