@@ -1,7 +1,9 @@
 //! One loopback server for everything of Azure that is simulated: storage and identity so far.
 
 mod arm;
+mod control;
 mod faults;
+mod handles;
 mod identity;
 mod record;
 
@@ -11,17 +13,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::{DATE, HeaderValue};
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::Response;
 use axum::routing::get;
-use serde_json::json;
 
 pub use faults::{Fault, FaultKind};
 
 use super::loopback;
-use super::storage::{ACCOUNT, Refusal, Storage};
+use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
 use super::world::{World, seed};
 use crate::estate::Estate;
 use faults::Faults;
@@ -79,7 +80,7 @@ impl Simulator {
         let world = World::new(storage.db.clone());
         let address = format!("http://127.0.0.1:{port}");
         if let Some(estate) = &options.estate {
-            seed(&world, estate, &address, chrono::Utc::now())
+            seed(&world, estate, &address, storage.db.clock.now())
                 .await
                 .map_err(|refusal| anyhow::anyhow!("make the simulated estate: {refusal}"))?;
         }
@@ -162,21 +163,10 @@ impl Simulator {
     pub fn sim_key(&self) -> &str {
         &self.shared.sim_key
     }
-
-    /// Makes coming requests fail.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.faults.add(fault);
-    }
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let faults = get(list_faults).post(add_fault).delete(clear_faults);
-    Router::new()
-        .route("/_sim/faults", faults)
-        .route_layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            keyed,
-        ))
+    control::router(&shared)
         .route("/msi/token", get(serve))
         .route("/{service}/{*rest}", axum::routing::any(serve))
         .fallback(|| async { refuse(404, "ResourceNotFound", "nothing is simulated here") })
@@ -205,7 +195,10 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     if let Some(refusal) = faults::before(fault).await {
         return refusal;
     }
-    let response = answer(&shared, &parts, body.clone()).await;
+    let mut response = answer(&shared, &parts, body.clone()).await;
+    if let Ok(date) = HeaderValue::from_str(&rfc1123(shared.storage.db.clock.now())) {
+        response.headers_mut().insert(DATE, date);
+    }
     let response = match &shared.recorder {
         Some(recorder) => recorder.note(&parts, &body, response).await,
         None => response,
@@ -231,35 +224,4 @@ async fn answer(shared: &Shared, parts: &Parts, body: Bytes) -> Response {
         Ok(response) => response,
         Err(refusal) => refusal.into(),
     }
-}
-
-/// Lets in who knows this start's key.
-async fn keyed(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if !loopback::knows(request.headers(), "x-sim-key", &shared.sim_key) {
-        let body = Json(json!({ "error": "x-sim-key is wrong" }));
-        return (StatusCode::UNAUTHORIZED, body).into_response();
-    }
-    next.run(request).await
-}
-
-async fn list_faults(State(shared): State<Arc<Shared>>) -> Response {
-    Json(shared.faults.list()).into_response()
-}
-
-async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    match serde_json::from_slice::<Fault>(&body) {
-        Ok(fault) => {
-            shared.faults.add(fault);
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => {
-            let body = Json(json!({ "error": error.to_string() }));
-            (StatusCode::BAD_REQUEST, body).into_response()
-        }
-    }
-}
-
-async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
-    shared.faults.clear();
-    StatusCode::NO_CONTENT
 }

@@ -7,7 +7,6 @@ mod state;
 
 use axum::http::Method;
 use axum::response::Response;
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::db::Db;
@@ -127,7 +126,7 @@ async fn create_container(db: &Db, call: Call) -> Result<Response, Refusal> {
             "the name of a container has 3 to 63 characters",
         ));
     }
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let row_etag = etag.clone();
     let new = db
         .run(move |db| {

@@ -2,10 +2,11 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::oneshot;
 
 use super::wire::Refusal;
+use crate::local::clock::Clock;
 
 type Reply = Box<dyn FnOnce(bool) + Send>;
 type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
@@ -47,6 +48,7 @@ CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, visible);
 #[derive(Clone)]
 pub(in crate::local) struct Db {
     jobs: mpsc::Sender<Job>,
+    pub(in crate::local) clock: Clock,
 }
 
 impl Db {
@@ -67,11 +69,38 @@ impl Db {
         );
         db.execute_batch(SCHEMA).context("prepare the tables")?;
         db.pragma_update(None, "user_version", SHAPE)?;
+        let ahead: Option<i64> = db
+            .query_row(
+                "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'clock_ahead_ms'",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
         let (jobs, waiting) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("storage".into())
             .spawn(move || work(&db, &waiting))?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            clock: Clock::ahead(ahead.unwrap_or_default()),
+        })
+    }
+
+    /// Moves the clock ahead by `ms`, also for a simulator that is started on this state later.
+    pub(in crate::local) fn advance(&self, ms: i64) {
+        let ahead = self.clock.advance(ms).to_string();
+        let job: Job = Box::new(move |db| {
+            let kept = db.execute(
+                "INSERT OR REPLACE INTO facts (name, value) VALUES ('clock_ahead_ms', ?1)",
+                [ahead],
+            );
+            if let Err(error) = kept {
+                tracing::error!(%error, "the clock was not kept");
+            }
+            Box::new(|_| ())
+        });
+        // Without its thread the simulator has ended, and the clock with it.
+        let _ = self.jobs.send(job);
     }
 
     /// Runs `job`; when it is answered, what it changed is committed. An `Err` undoes the change.

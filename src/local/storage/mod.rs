@@ -18,7 +18,7 @@ use axum::response::Response;
 
 pub(super) use db::Db;
 pub(super) use sas::Key;
-pub(super) use wire::Refusal;
+pub(super) use wire::{Refusal, rfc1123};
 
 /// The simulator's storage account.
 pub(super) const ACCOUNT: &str = "poolkeeperlocal";
@@ -42,7 +42,7 @@ impl Storage {
     }
 
     pub(super) async fn answer(&self, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
-        let call = wire::Call::read(parts, body)?;
+        let call = wire::Call::read(parts, body, self.db.clock.now_ms())?;
         self.key.admit(&call)?;
         match call.service.as_str() {
             "blob" => blobs::answer(&self.db, call).await,

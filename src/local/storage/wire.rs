@@ -64,7 +64,6 @@ pub(super) fn reply(status: u16) -> axum::http::response::Builder {
         .status(status)
         .header("x-ms-version", VERSION)
         .header("x-ms-request-id", uuid::Uuid::new_v4().to_string())
-        .header("date", rfc1123(Utc::now()))
 }
 
 /// Ends an answer. A header that cannot be written is a broken answer, not a lost process.
@@ -77,7 +76,7 @@ pub(super) fn finish(
         .map_err(|e| Refusal::new(500, "InternalError", e.to_string()))
 }
 
-pub(super) fn rfc1123(at: DateTime<Utc>) -> String {
+pub(in crate::local) fn rfc1123(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -87,6 +86,8 @@ pub(super) fn rfc1123_ms(ms: i64) -> String {
 
 /// One request, taken apart: `/<service>/<account>/<first>/<rest>`.
 pub(super) struct Call {
+    /// When it came, by the clock of the estate, in milliseconds.
+    pub(super) now: i64,
     pub(super) service: String,
     pub(super) method: Method,
     /// Container or queue.
@@ -99,7 +100,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn read(parts: &Parts, body: Bytes) -> Result<Self, Refusal> {
+    pub(super) fn read(parts: &Parts, body: Bytes, now: i64) -> Result<Self, Refusal> {
         let bad = || Refusal::new(400, "InvalidUri", "the path is not /service/account/...");
         let mut segments = parts.uri.path().splitn(5, '/').skip(1);
         let service = segments.next().ok_or_else(bad)?.to_owned();
@@ -112,6 +113,7 @@ impl Call {
             ));
         }
         Ok(Self {
+            now,
             service,
             method: parts.method.clone(),
             first: decoded(segments.next().unwrap_or_default())?,

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use axum::http::Method;
 use axum::response::Response;
-use chrono::Utc;
 use rusqlite::{Connection, params};
 
 use super::{Blob, blob_missing, may_write, metadata, must_have_container, new_etag};
@@ -32,7 +31,7 @@ pub(super) async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
         .to_owned();
     let tier = call.header("x-ms-access-tier").unwrap_or("Hot").to_owned();
     let metadata = metadata(&call)?;
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let row_etag = etag.clone();
     db.run(move |db| {
         must_have_container(db, &call)?;
@@ -69,7 +68,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
             )
         })?),
     };
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let row_etag = etag.clone();
     let (offset, blocks) = db
         .run(move |db| {
@@ -106,7 +105,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
 
 /// Get Blob with a range, and Get Blob Properties.
 pub(super) async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let is_head = call.method == Method::HEAD;
+    let (is_head, now) = (call.method == Method::HEAD, call.now);
     let range = call
         .header("x-ms-range")
         .or(call.header("range"))
@@ -136,7 +135,6 @@ pub(super) async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
             "the condition of the request is not met",
         ));
     }
-    let now = Utc::now().timestamp_millis();
     let leased = blob.held_by(now).is_some();
     let mut builder = reply(200)
         .header("etag", &blob.etag)
@@ -225,7 +223,7 @@ fn body(db: &Connection, call: &Call) -> Result<Vec<u8>, Refusal> {
 /// Delete Blob: one snapshot, the snapshots only, or the blob, which must have none left unless
 /// they are to go with it.
 pub(super) async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let now = Utc::now().timestamp_millis();
+    let now = call.now;
     db.run(move |db| {
         must_have_container(db, &call)?;
         let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;

@@ -51,7 +51,7 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
     let wanted = Wanted::read(&call)?;
     // The marker is the name at which the next page begins.
     let marker = call.param("marker").unwrap_or_default().to_owned();
-    let container = call.first.clone();
+    let (container, now) = (call.first.clone(), call.now);
     let (entries, next, wanted) = db
         .run(move |db| {
             must_have_container(db, &call)?;
@@ -81,7 +81,14 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
                 );
             }
             Entry::Blob(name, snapshot, blob) => {
-                one(&mut xml, name, snapshot.as_deref(), blob, wanted.metadata);
+                one(
+                    &mut xml,
+                    name,
+                    snapshot.as_deref(),
+                    blob,
+                    wanted.metadata,
+                    now,
+                );
             }
         }
     }
@@ -164,7 +171,14 @@ fn snapshots(
     Ok(())
 }
 
-fn one(xml: &mut String, name: &str, snapshot: Option<&str>, blob: &Blob, metadata: bool) {
+fn one(
+    xml: &mut String,
+    name: &str,
+    snapshot: Option<&str>,
+    blob: &Blob,
+    metadata: bool,
+    now: i64,
+) {
     let _ = write!(xml, "<Blob><Name>{}</Name>", escape(name));
     if let Some(at) = snapshot {
         let _ = write!(xml, "<Snapshot>{at}</Snapshot>");
@@ -183,9 +197,7 @@ fn one(xml: &mut String, name: &str, snapshot: Option<&str>, blob: &Blob, metada
         let _ = write!(xml, "<AccessTier>{}</AccessTier>", escape(&blob.tier));
     }
     if snapshot.is_none() {
-        let leased = blob
-            .held_by(chrono::Utc::now().timestamp_millis())
-            .is_some();
+        let leased = blob.held_by(now).is_some();
         let (status, state) = if leased {
             ("locked", "leased")
         } else {

@@ -1,7 +1,7 @@
 //! What is said about a blob: its tier, its metadata, its snapshots.
 
 use axum::response::Response;
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat};
 use rusqlite::params;
 
 use super::{Blob, blob_missing, may_write, metadata, must_have_container, new_etag};
@@ -45,7 +45,7 @@ pub(super) async fn set_tier(db: &Db, call: Call) -> Result<Response, Refusal> {
 
 /// Set Blob Metadata: all of it is replaced.
 pub(super) async fn set_metadata(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let (row_etag, pairs) = (etag.clone(), metadata(&call)?);
     db.run(move |db| {
         must_have_container(db, &call)?;
@@ -69,7 +69,9 @@ pub(super) async fn set_metadata(db: &Db, call: Call) -> Result<Response, Refusa
 
 /// Snapshot Blob: a copy that is named by its time.
 pub(super) async fn snapshot(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Nanos, true);
+    let at = DateTime::from_timestamp_millis(call.now)
+        .unwrap_or_default()
+        .to_rfc3339_opts(SecondsFormat::Nanos, true);
     // Seven digits, as storage has it.
     let at = format!("{}Z", &at[..at.len() - 3]);
     let name = at.clone();
