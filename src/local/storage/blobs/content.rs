@@ -6,7 +6,9 @@ use axum::http::Method;
 use axum::response::Response;
 use rusqlite::{Connection, params};
 
-use super::{Blob, blob_missing, may_write, metadata, must_have_container, new_etag};
+use super::{
+    Blob, blob_missing, may_write, metadata, must_have_container, must_not_be_kept, new_etag,
+};
 use crate::local::storage::db::Db;
 use crate::local::storage::wire::{Call, Refusal, finish, reply, rfc1123_ms};
 
@@ -37,6 +39,9 @@ pub(super) async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
         must_have_container(db, &call)?;
         let blob = Blob::find(db, &call)?;
         may_write(&call, blob.as_ref(), now)?;
+        if let Some(blob) = &blob {
+            must_not_be_kept(db, &call, blob)?;
+        }
         db.prepare_cached(
             "INSERT INTO blobs (container, name, kind, body, etag, modified, created, content_type, metadata, tier)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9)
@@ -44,7 +49,7 @@ pub(super) async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
              content_type = ?7, metadata = ?8, tier = ?9, blocks = 0",
         )?
         .execute(params![call.first, call.rest, kind, &call.body[..], row_etag, now, content_type, metadata, tier])?;
-        Ok(())
+        call.note(db, &format!("wrote {}", call.rest))
     })
     .await?;
     finish(
@@ -78,6 +83,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
                 return Err(Refusal::new(409, "InvalidBlobType", "the blob is not an append blob"));
             }
             may_write(&call, Some(&blob), now)?;
+            must_not_be_kept(db, &call, &blob)?;
             if position.is_some_and(|p| p != blob.length) {
                 return Err(Refusal::new(412, "AppendPositionConditionNotMet", "the blob ends elsewhere"));
             }
@@ -89,6 +95,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
                 "UPDATE blobs SET body = ?3, etag = ?4, modified = ?5, blocks = blocks + 1 WHERE container = ?1 AND name = ?2",
             )?
             .execute(params![call.first, call.rest, body, row_etag, now])?;
+            call.note(db, &format!("appended to {}", call.rest))?;
             Ok((blob.length, blob.blocks + 1))
         })
         .await?;
@@ -228,13 +235,15 @@ pub(super) async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
         must_have_container(db, &call)?;
         let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
         if let Some(at) = call.param("snapshot") {
+            must_not_be_kept(db, &call, &blob)?;
             db.execute(
                 "DELETE FROM snapshots WHERE container = ?1 AND name = ?2 AND at = ?3",
                 [&call.first, &call.rest, at],
             )?;
-            return Ok(());
+            return call.note(db, &format!("deleted a snapshot of {}", call.rest));
         }
         may_write(&call, Some(&blob), now)?;
+        must_not_be_kept(db, &call, &blob)?;
         let with = call.header("x-ms-delete-snapshots");
         if with.is_none() {
             let snapshots: i64 = db
@@ -256,11 +265,13 @@ pub(super) async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
                 [&call.first, &call.rest],
             )?;
         }
-        if with != Some("only") {
+        if with == Some("only") {
+            call.note(db, &format!("deleted the snapshots of {}", call.rest))
+        } else {
             db.prepare_cached("DELETE FROM blobs WHERE container = ?1 AND name = ?2")?
                 .execute([&call.first, &call.rest])?;
+            call.note(db, &format!("deleted {}", call.rest))
         }
-        Ok(())
     })
     .await?;
     finish(reply(202).header("x-ms-delete-type-permanent", "true"), "")
