@@ -34,6 +34,7 @@ pub(in crate::local) async fn seed(
         .run(move |db, now| {
             let at = chrono::DateTime::from_timestamp_millis(now).unwrap_or_default();
             add(db, identities::application(at))?;
+            add(db, identities::calm(at))?;
             for stamp in &estate.stamps {
                 add(db, apps::environment(stamp, at))?;
                 if let Some(cosmos) = &stamp.cosmos {
