@@ -3,6 +3,7 @@
 //! This room imports no operation and no client of ours. They meet over HTTP, as they meet Azure,
 //! which is what makes a run here evidence.
 
+mod clock;
 pub mod host;
 mod leash;
 mod loopback;

@@ -57,6 +57,7 @@ async fn a_vault_that_may_not_be_read_fails_the_task_and_names_the_permission() 
         method: None,
         contains: Some("/vault/".into()),
         times: None,
+        ..Fault::default()
     });
     let run = check(&world, &base).await;
     assert_eq!(run["state"], "failed", "{run}");
@@ -83,6 +84,7 @@ async fn passing_trouble_is_waited_out() {
                 method: None,
                 contains: Some(contains.into()),
                 times: Some(1),
+                ..Fault::default()
             });
         }
     }

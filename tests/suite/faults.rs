@@ -15,6 +15,7 @@ fn fault(kind: FaultKind, method: &str, contains: &str, times: Option<u32>) -> F
         method: Some(method.to_owned()),
         contains: Some(contains.to_owned()),
         times,
+        ..Fault::default()
     }
 }
 

@@ -6,6 +6,7 @@ mod azure;
 mod azurite;
 mod blobs;
 mod certificates;
+mod estate;
 mod faults;
 mod host;
 mod journal;

@@ -149,6 +149,14 @@ impl World {
         answer.json().await.expect("JSON")
     }
 
+    /// A token of the managed identity for an audience such as `https://management.azure.com`.
+    pub(crate) async fn token(&self, audience: &str) -> String {
+        let identity = SimulatedIdentity::of(self);
+        let scope = format!("{audience}/.default");
+        let token = identity.get_token(&[&scope], None).await;
+        token.expect("a token").token.secret().to_owned()
+    }
+
     /// Calls a timer function as the host does.
     pub(crate) async fn tick(&self, base: &str, function: &str) -> Value {
         let envelope = json!({ "Data": { "tick": { "ScheduleStatus": null, "IsPastDue": false } }, "Metadata": {} });

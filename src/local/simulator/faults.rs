@@ -9,23 +9,25 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{Refusal, Service};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// 503 `ServerBusy` with Retry-After; nothing is done.
+    /// 429, or 503 `ServerBusy` from storage, with Retry-After; nothing is done.
     Throttle,
     /// 500; nothing is done.
     Error,
+    /// 503 without Retry-After; nothing is done.
+    Unavailable,
     /// No answer at all; nothing is done.
     Timeout,
     /// The request is done, and the answer breaks off.
     HalfAnswer,
     /// The request is done, and the answer is 500 `OperationTimedOut`.
     LostAnswer,
-    /// 403 `AuthorizationPermissionMismatch`; nothing is done.
+    /// 403 as the service says it; nothing is done.
     Denied,
     /// The answer comes late.
     Latency { ms: u64 },
@@ -42,9 +44,25 @@ pub struct Fault {
     /// Only requests whose path and query hold this text, so `/blob/` or `comp=lease`.
     #[serde(default)]
     pub contains: Option<String>,
+    /// Only requests to this service.
+    #[serde(default)]
+    pub service: Option<Service>,
     /// So many requests; for ever without it.
     #[serde(default)]
     pub times: Option<u32>,
+}
+
+impl Default for Fault {
+    /// Every request is answered with 500.
+    fn default() -> Self {
+        Self {
+            kind: FaultKind::Error,
+            method: None,
+            contains: None,
+            service: None,
+            times: None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -68,7 +86,7 @@ impl Faults {
     }
 
     /// The first fault that fits, used up by one.
-    pub(super) fn take(&self, parts: &Parts) -> Option<FaultKind> {
+    pub(super) fn take(&self, service: Service, parts: &Parts) -> Option<FaultKind> {
         let mut faults = self.lock();
         let uri = parts.uri.to_string();
         let at = faults.iter().position(|f| {
@@ -76,6 +94,7 @@ impl Faults {
                 .as_deref()
                 .is_none_or(|m| parts.method.as_str().eq_ignore_ascii_case(m))
                 && f.contains.as_deref().is_none_or(|text| uri.contains(text))
+                && f.service.is_none_or(|wanted| wanted == service)
         })?;
         let kind = faults[at].kind;
         if let Some(times) = &mut faults[at].times {
@@ -89,38 +108,37 @@ impl Faults {
 }
 
 /// What happens instead of the request.
-pub(super) async fn before(fault: Option<FaultKind>) -> Option<Response> {
-    let refusal = match fault? {
-        FaultKind::Throttle => {
-            let mut response: Response =
-                Refusal::new(503, "ServerBusy", "too many requests").into();
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-            return Some(response);
-        }
-        FaultKind::Error => Refusal::new(500, "InternalError", "a fault was asked for"),
-        FaultKind::Denied => Refusal::new(
-            403,
-            "AuthorizationPermissionMismatch",
-            "the identity may not do this",
-        ),
-        FaultKind::Timeout => return std::future::pending().await,
+pub(super) async fn before(
+    fault: Option<FaultKind>,
+    service: Service,
+    parts: &Parts,
+) -> Option<Response> {
+    match fault? {
+        FaultKind::Throttle => Some(service.throttle(Duration::from_secs(1))),
+        FaultKind::Error => Some(service.fail(500)),
+        FaultKind::Unavailable => Some(service.fail(503)),
+        FaultKind::Denied => Some(service.deny(parts)),
+        FaultKind::Timeout => std::future::pending().await,
         FaultKind::Latency { ms } => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            return None;
+            None
         }
-        FaultKind::HalfAnswer | FaultKind::LostAnswer => return None,
-    };
-    Some(refusal.into())
+        FaultKind::HalfAnswer | FaultKind::LostAnswer => None,
+    }
 }
 
 /// What happens to the answer.
-pub(super) async fn after(fault: Option<FaultKind>, response: Response) -> Response {
+pub(super) async fn after(
+    fault: Option<FaultKind>,
+    service: Service,
+    response: Response,
+) -> Response {
     match fault {
-        Some(FaultKind::LostAnswer) => {
-            Refusal::new(500, "OperationTimedOut", "it may have been done").into()
-        }
+        Some(FaultKind::LostAnswer) => service.refuse(Refusal::new(
+            500,
+            "OperationTimedOut",
+            "it may have been done",
+        )),
         Some(FaultKind::HalfAnswer) => {
             let (mut parts, body) = response.into_parts();
             let whole = axum::body::to_bytes(body, usize::MAX)

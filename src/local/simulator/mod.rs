@@ -1,34 +1,49 @@
-//! One loopback server for everything of Azure that is simulated: storage and identity so far.
+//! One loopback server for everything of Azure that is simulated.
 
 mod arm;
+mod control;
 mod faults;
+mod graph;
+mod handles;
 mod identity;
+mod limits;
+mod permissions;
 mod record;
+mod service;
+mod vault;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::Method;
+use axum::http::header::{DATE, HeaderValue};
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::Response;
 use axum::routing::get;
-use serde_json::json;
 
 pub use faults::{Fault, FaultKind};
+pub use limits::{Counts, Limit};
+pub use service::Service;
 
 use super::loopback;
-use super::storage::{ACCOUNT, Refusal, Storage};
+use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
 use super::world::{World, seed};
-use crate::estate::Estate;
+use crate::estate::{Estate, Kind};
 use faults::Faults;
+use limits::{Limits, Verdict};
+use permissions::Permissions;
 use record::Recorder;
 
 /// The largest request body, bytes.
 const MOST_BODY_BYTES: usize = 256 * 1024 * 1024;
+
+/// How long a change of a resource takes when nothing else is said.
+const OPERATIONS_TAKE_MS: i64 = 300;
 
 /// How to start a [`Simulator`].
 pub struct Options {
@@ -47,6 +62,12 @@ struct Shared {
     world: World,
     address: String,
     faults: Faults,
+    limits: Limits,
+    permissions: Permissions,
+    /// How long a change of a resource takes, in milliseconds by the clock of the estate.
+    operations_take_ms: AtomicI64,
+    /// What was asked of the estate that would change it, done or not: method and path.
+    mutations: Mutex<Vec<String>>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -72,14 +93,20 @@ impl Simulator {
     ///
     /// Errors: the folder is in use by another simulator, or the port is taken.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let storage = Storage::open(&options.data).await?;
+        let accounts = options.estate.as_ref().map_or_else(Vec::new, |estate| {
+            let all = estate.resources().iter();
+            all.filter(|r| r.kind == Kind::StorageAccount)
+                .map(|r| r.name.clone())
+                .collect()
+        });
+        let storage = Storage::open(&options.data, accounts).await?;
         let recorder = options.record.as_deref().map(Recorder::open).transpose()?;
         let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
         let world = World::new(storage.db.clone());
         let address = format!("http://127.0.0.1:{port}");
         if let Some(estate) = &options.estate {
-            seed(&world, estate, &address, chrono::Utc::now())
+            seed(&world, estate, &address)
                 .await
                 .map_err(|refusal| anyhow::anyhow!("make the simulated estate: {refusal}"))?;
         }
@@ -88,6 +115,10 @@ impl Simulator {
             world,
             address,
             faults: Faults::default(),
+            limits: Limits::default(),
+            permissions: Permissions::default(),
+            operations_take_ms: AtomicI64::new(OPERATIONS_TAKE_MS),
+            mutations: Mutex::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
             identity_header: uuid::Uuid::new_v4().simple().to_string(),
@@ -123,14 +154,13 @@ impl Simulator {
     /// Blob service URL with a shared access signature.
     #[must_use]
     pub fn blob_url(&self) -> String {
-        let sas = self.shared.storage.key.account_sas("b");
-        format!("{}?{sas}", self.service("blob"))
+        self.blob_url_of(ACCOUNT)
     }
 
     /// Queue service URL with a shared access signature.
     #[must_use]
     pub fn queue_url(&self) -> String {
-        let sas = self.shared.storage.key.account_sas("q");
+        let sas = self.shared.storage.key.account_sas(ACCOUNT, "q");
         format!("{}?{sas}", self.service("queue"))
     }
 
@@ -141,7 +171,7 @@ impl Simulator {
             "BlobEndpoint={};QueueEndpoint={};SharedAccessSignature={}",
             self.service("blob"),
             self.service("queue"),
-            self.shared.storage.key.account_sas("bq")
+            self.shared.storage.key.account_sas(ACCOUNT, "bq")
         )
     }
 
@@ -162,21 +192,10 @@ impl Simulator {
     pub fn sim_key(&self) -> &str {
         &self.shared.sim_key
     }
-
-    /// Makes coming requests fail.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.faults.add(fault);
-    }
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    let faults = get(list_faults).post(add_fault).delete(clear_faults);
-    Router::new()
-        .route("/_sim/faults", faults)
-        .route_layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&shared),
-            keyed,
-        ))
+    control::router(&shared)
         .route("/msi/token", get(serve))
         .route("/{service}/{*rest}", axum::routing::any(serve))
         .fallback(|| async { refuse(404, "ResourceNotFound", "nothing is simulated here") })
@@ -201,65 +220,83 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let Ok(body) = axum::body::to_bytes(body, MOST_BODY_BYTES).await else {
         return refuse(413, "RequestBodyTooLarge", "the body is too large");
     };
-    let fault = shared.faults.take(&parts);
-    if let Some(refusal) = faults::before(fault).await {
+    let service = Service::of(parts.uri.path());
+    shared.note(service, &parts);
+    let pass = match shared.limits.enter(service, &parts) {
+        Verdict::Free => None,
+        Verdict::Go(pass) => Some(pass),
+        Verdict::Stop(response) => return response,
+    };
+    let failed = match &pass {
+        Some(pass) => pass.wait(service).await,
+        None => None,
+    };
+    let response = match failed {
+        Some(response) => response,
+        None => with_faults(&shared, service, &parts, body).await,
+    };
+    if let Some(pass) = &pass {
+        pass.note(&response);
+    }
+    response
+}
+
+async fn with_faults(shared: &Shared, service: Service, parts: &Parts, body: Bytes) -> Response {
+    let fault = shared.faults.take(service, parts);
+    if let Some(refusal) = faults::before(fault, service, parts).await {
         return refusal;
     }
-    let response = answer(&shared, &parts, body.clone()).await;
+    let mut response = answer(shared, service, parts, body.clone())
+        .await
+        .unwrap_or_else(|refusal| service.refuse(refusal));
+    if let Ok(date) = HeaderValue::from_str(&rfc1123(shared.storage.db.clock.now())) {
+        response.headers_mut().insert(DATE, date);
+    }
     let response = match &shared.recorder {
-        Some(recorder) => recorder.note(&parts, &body, response).await,
+        Some(recorder) => recorder.note(parts, &body, response).await,
         None => response,
     };
-    faults::after(fault, response).await
+    faults::after(fault, service, response).await
 }
 
-async fn answer(shared: &Shared, parts: &Parts, body: Bytes) -> Response {
-    if parts.uri.path() == "/msi/token" {
-        return identity::answer(&shared.storage.key, &shared.identity_header, parts);
-    }
-    let path = parts.uri.path();
-    let key = &shared.storage.key;
-    if path.starts_with("/subscriptions/") {
-        let answer = arm::resource(&shared.world, key, &shared.address, parts).await;
-        return answer.unwrap_or_else(Response::from);
-    }
-    if path.starts_with("/vault/") {
-        let answer = arm::vault(&shared.world, key, &shared.address, parts).await;
-        return answer.unwrap_or_else(Response::from);
-    }
-    match shared.storage.answer(parts, body).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.into(),
-    }
-}
-
-/// Lets in who knows this start's key.
-async fn keyed(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    if !loopback::knows(request.headers(), "x-sim-key", &shared.sim_key) {
-        let body = Json(json!({ "error": "x-sim-key is wrong" }));
-        return (StatusCode::UNAUTHORIZED, body).into_response();
-    }
-    next.run(request).await
-}
-
-async fn list_faults(State(shared): State<Arc<Shared>>) -> Response {
-    Json(shared.faults.list()).into_response()
-}
-
-async fn add_fault(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    match serde_json::from_slice::<Fault>(&body) {
-        Ok(fault) => {
-            shared.faults.add(fault);
-            StatusCode::NO_CONTENT.into_response()
-        }
-        Err(error) => {
-            let body = Json(json!({ "error": error.to_string() }));
-            (StatusCode::BAD_REQUEST, body).into_response()
+async fn answer(
+    shared: &Shared,
+    service: Service,
+    parts: &Parts,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    match service {
+        Service::Arm => arm::answer(shared, parts, &body).await,
+        Service::Vault => vault::answer(shared, parts).await,
+        Service::Graph => graph::answer(shared, parts).await,
+        Service::Identity => Ok(identity::answer(
+            &shared.storage.key,
+            &shared.identity_header,
+            parts,
+        )),
+        Service::Blob | Service::Queue => {
+            let allowed = |action: &str| shared.permissions.allow(action);
+            shared.storage.answer(parts, body, allowed).await
         }
     }
 }
 
-async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
-    shared.faults.clear();
-    StatusCode::NO_CONTENT
+impl Shared {
+    /// Remembers what would change the estate.
+    fn note(&self, service: Service, parts: &Parts) {
+        let path = parts.uri.path();
+        let estate = match service {
+            Service::Arm | Service::Vault => true,
+            Service::Blob => !path.starts_with(&format!("/blob/{ACCOUNT}/")),
+            Service::Queue | Service::Graph | Service::Identity => false,
+        };
+        if estate && !matches!(parts.method, Method::GET | Method::HEAD) {
+            let line = format!("{} {path}", parts.method);
+            let mut mutations = self
+                .mutations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            mutations.push(line);
+        }
+    }
 }

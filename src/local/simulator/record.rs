@@ -13,8 +13,6 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use crate::local::storage::ACCOUNT;
-
 const REMOVED: &str = "removed";
 
 pub(super) struct Recorder(Mutex<File>);
@@ -38,7 +36,8 @@ impl Recorder {
     }
 
     /// Writes one exchange and gives the answer back as it was. What Azure's published contract
-    /// does not hold is left out: queues, leases, append blobs and the making of containers.
+    /// does not hold is left out: queues, leases, holds, append blobs, the making of containers, Graph,
+    /// and the certificates of environments.
     pub(super) async fn note(&self, parts: &Parts, body: &Bytes, response: Response) -> Response {
         let Some((url, service)) = public_url(parts) else {
             return response;
@@ -93,6 +92,9 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
         ));
     }
     if path.starts_with("/subscriptions/") {
+        if path.to_ascii_lowercase().contains("/managedenvironments/") {
+            return None;
+        }
         let url = format!("https://management.azure.com{path}{mark}{query}");
         return Some((url, "arm"));
     }
@@ -107,12 +109,16 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
     if kind.is_some_and(|kind| kind == "AppendBlob")
         || query.contains("comp=appendblock")
         || query.contains("comp=lease")
+        || query.contains("comp=legalhold")
+        || query
+            .to_ascii_lowercase()
+            .contains("comp=immutabilitypolicies")
         || query == "restype=container"
     {
         return None;
     }
-    let rest = path.strip_prefix("/blob/")?.strip_prefix(ACCOUNT)?;
-    let url = format!("https://{ACCOUNT}.blob.core.windows.net{rest}{mark}{query}");
+    let (account, rest) = path.strip_prefix("/blob/")?.split_once('/')?;
+    let url = format!("https://{account}.blob.core.windows.net/{rest}{mark}{query}");
     Some((url, "blobdata"))
 }
 

@@ -2,10 +2,11 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::oneshot;
 
 use super::wire::Refusal;
+use crate::local::clock::Clock;
 
 type Reply = Box<dyn FnOnce(bool) + Send>;
 type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
@@ -14,17 +15,20 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 const GROUP: usize = 256;
 
 /// Counted up when the tables change.
-const SHAPE: i64 = 2;
+const SHAPE: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS containers (name TEXT PRIMARY KEY, etag TEXT NOT NULL, modified INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS containers (
+  name TEXT PRIMARY KEY, etag TEXT NOT NULL, modified INTEGER NOT NULL, metadata TEXT NOT NULL DEFAULT '{}',
+  legal_hold INTEGER NOT NULL DEFAULT 0, immutable_days INTEGER);
 CREATE TABLE IF NOT EXISTS blobs (
   container TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
   etag TEXT NOT NULL, modified INTEGER NOT NULL, created INTEGER NOT NULL,
   content_type TEXT NOT NULL, metadata TEXT NOT NULL, tier TEXT NOT NULL,
   blocks INTEGER NOT NULL DEFAULT 0,
   lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
+  legal_hold INTEGER NOT NULL DEFAULT 0, immutable_until INTEGER,
   PRIMARY KEY (container, name));
 CREATE TABLE IF NOT EXISTS snapshots (
   container TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
@@ -32,10 +36,16 @@ CREATE TABLE IF NOT EXISTS snapshots (
   content_type TEXT NOT NULL, metadata TEXT NOT NULL, tier TEXT NOT NULL,
   blocks INTEGER NOT NULL DEFAULT 0,
   lease TEXT, lease_until INTEGER, lease_seconds INTEGER,
+  legal_hold INTEGER NOT NULL DEFAULT 0, immutable_until INTEGER,
   PRIMARY KEY (container, name, at));
 CREATE TABLE IF NOT EXISTS resources (
   id TEXT PRIMARY KEY, parent TEXT NOT NULL, body TEXT NOT NULL, etag TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS resources_by_parent ON resources (parent);
+CREATE TABLE IF NOT EXISTS operations (
+  id TEXT PRIMARY KEY, resource TEXT NOT NULL, body TEXT NOT NULL, began INTEGER NOT NULL, ends INTEGER NOT NULL,
+  applied INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS operations_by_end ON operations (applied, ends);
+CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS messages (
   id TEXT PRIMARY KEY, queue TEXT NOT NULL, text TEXT NOT NULL, inserted INTEGER NOT NULL,
@@ -47,6 +57,7 @@ CREATE INDEX IF NOT EXISTS messages_by_queue ON messages (queue, visible);
 #[derive(Clone)]
 pub(in crate::local) struct Db {
     jobs: mpsc::Sender<Job>,
+    pub(in crate::local) clock: Clock,
 }
 
 impl Db {
@@ -67,11 +78,38 @@ impl Db {
         );
         db.execute_batch(SCHEMA).context("prepare the tables")?;
         db.pragma_update(None, "user_version", SHAPE)?;
+        let ahead: Option<i64> = db
+            .query_row(
+                "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'clock_ahead_ms'",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
         let (jobs, waiting) = mpsc::channel::<Job>();
         std::thread::Builder::new()
             .name("storage".into())
             .spawn(move || work(&db, &waiting))?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            clock: Clock::ahead(ahead.unwrap_or_default()),
+        })
+    }
+
+    /// Moves the clock ahead by `ms`, also for a simulator that is started on this state later.
+    pub(in crate::local) fn advance(&self, ms: i64) {
+        let ahead = self.clock.advance(ms).to_string();
+        let job: Job = Box::new(move |db| {
+            let kept = db.execute(
+                "INSERT OR REPLACE INTO facts (name, value) VALUES ('clock_ahead_ms', ?1)",
+                [ahead],
+            );
+            if let Err(error) = kept {
+                tracing::error!(%error, "the clock was not kept");
+            }
+            Box::new(|_| ())
+        });
+        // Without its thread the simulator has ended, and the clock with it.
+        let _ = self.jobs.send(job);
     }
 
     /// Runs `job`; when it is answered, what it changed is committed. An `Err` undoes the change.
@@ -97,6 +135,13 @@ impl Db {
         told.await
             .map_err(|_| broken("the database thread has ended"))?
     }
+}
+
+/// Notes one change of the estate as a line that people read. It stands only if the change does.
+pub(in crate::local) fn note(db: &Connection, line: &str) -> Result<(), Refusal> {
+    db.prepare_cached("INSERT INTO changes (line) VALUES (?1)")?
+        .execute([line])?;
+    Ok(())
 }
 
 fn broken(why: &str) -> Refusal {

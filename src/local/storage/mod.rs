@@ -16,9 +16,11 @@ use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-pub(super) use db::Db;
+pub(super) use blobs::shelf;
+pub(super) use db::{Db, note};
 pub(super) use sas::Key;
-pub(super) use wire::Refusal;
+use sas::Who;
+pub(super) use wire::{Refusal, rfc1123};
 
 /// The simulator's storage account.
 pub(super) const ACCOUNT: &str = "poolkeeperlocal";
@@ -27,23 +29,48 @@ pub(super) const ACCOUNT: &str = "poolkeeperlocal";
 pub(super) struct Storage {
     pub(super) db: Db,
     pub(super) key: Key,
+    /// The storage accounts of the estate, besides our own.
+    accounts: Vec<String>,
 }
 
 impl Storage {
     /// Opens the state in `folder`.
     ///
     /// Errors: the folder is in use by another process.
-    pub(super) async fn open(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn open(folder: &Path, accounts: Vec<String>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("make the folder `{}`", folder.display()))?;
         let db = Db::open(&folder.join("estate.sqlite3"))?;
         let key = Key::load(&db).await?;
-        Ok(Self { db, key })
+        Ok(Self { db, key, accounts })
     }
 
-    pub(super) async fn answer(&self, parts: &Parts, body: Bytes) -> Result<Response, Refusal> {
-        let call = wire::Call::read(parts, body)?;
-        self.key.admit(&call)?;
+    /// Answers one request. `allowed` tells whether who comes with a token may do what an action
+    /// names in an account of the estate; a signature may do everything.
+    pub(super) async fn answer(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        allowed: impl Fn(&str) -> bool,
+    ) -> Result<Response, Refusal> {
+        let call = wire::Call::read(parts, body, self.db.clock.now_ms())?;
+        let known = call.account == ACCOUNT
+            || (call.service == "blob" && self.accounts.contains(&call.account));
+        if !known {
+            return Err(Refusal::new(
+                404,
+                "ResourceNotFound",
+                "there is no such account",
+            ));
+        }
+        let who = self.key.admit(&call)?;
+        if who == Who::Token && call.account != ACCOUNT && !allowed(blobs::action(&call)) {
+            return Err(Refusal::new(
+                403,
+                "AuthorizationPermissionMismatch",
+                "This request is not authorized to perform this operation using this permission.",
+            ));
+        }
         match call.service.as_str() {
             "blob" => blobs::answer(&self.db, call).await,
             "queue" => queues::answer(&self.db, call).await,

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use axum::http::Method;
 use axum::response::Response;
-use chrono::Utc;
 use quick_xml::escape::escape;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -140,7 +139,7 @@ async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
     let text = message_text(&call.body)?;
     let hidden = call.number("visibilitytimeout", 0, 0..=WEEK_SECONDS)?;
     let lives = call.number("messagettl", WEEK_SECONDS, -1..=i64::from(i32::MAX))?;
-    let now = Utc::now().timestamp_millis();
+    let now = call.now;
     let expires = if lives < 0 {
         253_402_300_799_000
     } else {
@@ -183,7 +182,7 @@ async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
     let body = db
         .run(move |db| {
             must_exist(db, &call.first)?;
-            let now = Utc::now().timestamp_millis();
+            let now = call.now;
             db.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND expires <= ?2")?
                 .execute(params![call.first, now])?;
             let mut select = db.prepare_cached(
@@ -226,7 +225,7 @@ async fn update(db: &Db, call: Call, id: String) -> Result<Response, Refusal> {
         Some(message_text(&call.body)?)
     };
     let hidden = call.number("visibilitytimeout", 0, 0..=WEEK_SECONDS)?;
-    let visible = Utc::now().timestamp_millis() + hidden * 1000;
+    let visible = call.now + hidden * 1000;
     let receipt = uuid::Uuid::new_v4().to_string();
     let new = receipt.clone();
     db.run(move |db| {

@@ -10,12 +10,18 @@ use hmac::{Hmac, Mac as _};
 use rusqlite::OptionalExtension as _;
 use sha2::Sha256;
 
-use super::ACCOUNT;
 use super::db::Db;
 use super::wire::{Call, Refusal};
 
 const VERSION: &str = "2020-10-02";
 const EXPIRY: &str = "2099-01-01T00:00:00Z";
+
+/// How a caller was let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Signature,
+    Token,
+}
 
 /// The account's key, made once and kept with the state, so that URLs survive a restart.
 pub(in crate::local) struct Key(Vec<u8>);
@@ -43,9 +49,11 @@ impl Key {
         Ok(Self(BASE64_STANDARD.decode(text)?))
     }
 
-    /// The query of a URL that may do everything in one service, `b` or `q`.
-    pub(in crate::local) fn account_sas(&self, service: &str) -> String {
-        let text = to_sign("rwdlacup", service, "sco", "", EXPIRY, "", "http", VERSION);
+    /// The query of a URL that may do everything in one service of an account, `b` or `q`.
+    pub(in crate::local) fn account_sas(&self, account: &str, service: &str) -> String {
+        let text = to_sign(
+            account, "rwdlacup", service, "sco", "", EXPIRY, "", "http", VERSION,
+        );
         let signature = BASE64_STANDARD.encode(self.mac(&text).finalize().into_bytes());
         url::form_urlencoded::Serializer::new(String::new())
             .append_pair("sv", VERSION)
@@ -84,14 +92,14 @@ impl Key {
 
     /// Lets a call in whose signature is ours, fits the service and has not run out, or whose
     /// token is for storage.
-    pub(super) fn admit(&self, call: &Call) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, call: &Call) -> Result<Who, Refusal> {
         if let Some(token) = call
             .header("authorization")
             .and_then(|a| a.strip_prefix("Bearer "))
         {
             return match self.audience(token) {
                 Some(audience) if audience.trim_end_matches('/') == "https://storage.azure.com" => {
-                    Ok(())
+                    Ok(Who::Token)
                 }
                 _ => Err(Refusal::new(
                     401,
@@ -108,6 +116,7 @@ impl Key {
             .filter(|s| !s.is_empty())
             .ok_or_else(|| refused("the request carries no signature"))?;
         let text = to_sign(
+            &call.account,
             part("sp"),
             part("ss"),
             part("srt"),
@@ -126,7 +135,7 @@ impl Key {
             return Err(refused("the signature is for another service"));
         }
         match DateTime::parse_from_rfc3339(part("se")) {
-            Ok(expiry) if expiry > Utc::now() => Ok(()),
+            Ok(expiry) if expiry > Utc::now() => Ok(Who::Signature),
             _ => Err(refused("the signature has run out")),
         }
     }
@@ -137,6 +146,7 @@ impl Key {
     reason = "the fields of a signature, in their order"
 )]
 fn to_sign(
+    account: &str,
     sp: &str,
     ss: &str,
     srt: &str,
@@ -146,5 +156,5 @@ fn to_sign(
     spr: &str,
     sv: &str,
 ) -> String {
-    format!("{ACCOUNT}\n{sp}\n{ss}\n{srt}\n{st}\n{se}\n{sip}\n{spr}\n{sv}\n")
+    format!("{account}\n{sp}\n{ss}\n{srt}\n{st}\n{se}\n{sip}\n{spr}\n{sv}\n")
 }

@@ -12,9 +12,9 @@ const VERSION: &str = "2025-11-05";
 /// An error as storage tells it: status, code and XML body.
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Refusal {
-    status: u16,
-    code: &'static str,
-    message: String,
+    pub(in crate::local) status: u16,
+    pub(in crate::local) code: &'static str,
+    pub(in crate::local) message: String,
 }
 
 impl Refusal {
@@ -64,7 +64,6 @@ pub(super) fn reply(status: u16) -> axum::http::response::Builder {
         .status(status)
         .header("x-ms-version", VERSION)
         .header("x-ms-request-id", uuid::Uuid::new_v4().to_string())
-        .header("date", rfc1123(Utc::now()))
 }
 
 /// Ends an answer. A header that cannot be written is a broken answer, not a lost process.
@@ -77,7 +76,7 @@ pub(super) fn finish(
         .map_err(|e| Refusal::new(500, "InternalError", e.to_string()))
 }
 
-pub(super) fn rfc1123(at: DateTime<Utc>) -> String {
+pub(in crate::local) fn rfc1123(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
@@ -87,9 +86,12 @@ pub(super) fn rfc1123_ms(ms: i64) -> String {
 
 /// One request, taken apart: `/<service>/<account>/<first>/<rest>`.
 pub(super) struct Call {
+    /// When it came, by the clock of the estate, in milliseconds.
+    pub(super) now: i64,
     pub(super) service: String,
     pub(super) method: Method,
-    /// Container or queue.
+    pub(super) account: String,
+    /// Container or queue; that of another account than our own has the account before it.
     pub(super) first: String,
     /// Blob name, or what follows the queue.
     pub(super) rest: String,
@@ -99,22 +101,21 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn read(parts: &Parts, body: Bytes) -> Result<Self, Refusal> {
+    pub(super) fn read(parts: &Parts, body: Bytes, now: i64) -> Result<Self, Refusal> {
         let bad = || Refusal::new(400, "InvalidUri", "the path is not /service/account/...");
         let mut segments = parts.uri.path().splitn(5, '/').skip(1);
         let service = segments.next().ok_or_else(bad)?.to_owned();
         let account = segments.next().ok_or_else(bad)?;
-        if account != super::ACCOUNT {
-            return Err(Refusal::new(
-                404,
-                "ResourceNotFound",
-                "there is no such account",
-            ));
+        let mut first = decoded(segments.next().unwrap_or_default())?;
+        if account != super::ACCOUNT && !first.is_empty() {
+            first = format!("{account}/{first}");
         }
         Ok(Self {
+            now,
             service,
             method: parts.method.clone(),
-            first: decoded(segments.next().unwrap_or_default())?,
+            account: account.to_owned(),
+            first,
             rest: decoded(segments.next().unwrap_or_default())?,
             query: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
                 .map(|(k, v)| (k.into_owned(), v.into_owned()))
@@ -152,6 +153,14 @@ impl Call {
                     format!("`{name}` is out of range"),
                 )
             })
+    }
+
+    /// Notes a change, unless it is one of our own account.
+    pub(super) fn note(&self, db: &rusqlite::Connection, what: &str) -> Result<(), Refusal> {
+        if self.account == super::ACCOUNT {
+            return Ok(());
+        }
+        super::note(db, &format!("{}: {what}", self.first))
     }
 
     pub(super) fn unsupported(&self) -> Refusal {

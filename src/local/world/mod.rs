@@ -2,13 +2,15 @@
 //!
 //! Resources are documents by their lower-case id, in the same SQLite file as storage.
 
+pub(super) mod operations;
 mod seed;
 
-pub(super) use seed::{seed, vault_folder};
+pub(super) use seed::{APPLICATIONS, seed, vault_folder};
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
+use super::clock::Clock;
 use super::storage::{Db, Refusal};
 
 /// The resources of the simulated estate.
@@ -20,8 +22,12 @@ pub(super) struct World {
 /// One resource as it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
+    /// In lower case, as it is kept.
+    pub(super) key: String,
     /// As it was written, with its own capitals.
     pub(super) body: Value,
+    /// In quotes; new with every write.
+    pub(super) etag: String,
 }
 
 impl World {
@@ -29,70 +35,96 @@ impl World {
         Self { db }
     }
 
-    /// The resource at `id`.
-    pub(super) async fn get(&self, id: &str) -> Result<Option<Resource>, Refusal> {
-        let id = key(id);
-        self.db
-            .run(move |db| {
-                let body: Option<String> = db
-                    .prepare_cached("SELECT body FROM resources WHERE id = ?1")?
-                    .query_row([id], |r| r.get(0))
-                    .optional()?;
-                body.map(|body| read(&body)).transpose()
-            })
-            .await
+    pub(super) fn clock(&self) -> &Clock {
+        &self.db.clock
     }
 
-    /// What lies directly in `parent`, by name, after `after` and at most `most` of it.
-    pub(super) async fn children(
+    /// Runs `job` on the world as it stands at the time that `job` is given, in milliseconds: what
+    /// takes time and has ended by then is done. An `Err` undoes the change.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        parent: &str,
-        after: &str,
-        most: i64,
-    ) -> Result<Vec<(String, Resource)>, Refusal> {
-        let (parent, after) = (key(parent), after.to_owned());
+        job: impl FnOnce(&Connection, i64) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let clock = self.db.clock.clone();
         self.db
             .run(move |db| {
-                let mut select = db.prepare_cached(
-                    "SELECT id, body FROM resources WHERE parent = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-                )?;
-                let rows = select
-                    .query_map(params![parent, after, most], |r| {
-                        Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
-                    })?
-                    .collect::<Result<Vec<_>, _>>()?;
-                rows.into_iter()
-                    .map(|(id, body)| Ok((id, read(&body)?)))
-                    .collect()
+                let now = clock.now_ms();
+                operations::settle(db, now)?;
+                job(db, now)
             })
             .await
     }
 
-    /// Adds what is missing; what is there stays as it is.
-    pub(super) async fn add(&self, resources: Vec<(String, Value)>) -> Result<(), Refusal> {
+    /// What was changed, a line each, in order.
+    pub(super) async fn changes(&self) -> Result<Vec<String>, Refusal> {
         self.db
-            .run(move |db| {
-                let mut insert = db.prepare_cached(
-                    "INSERT OR IGNORE INTO resources (id, parent, body, etag) VALUES (?1, ?2, ?3, ?4)",
-                )?;
-                for (id, body) in resources {
-                    let id = key(&id);
-                    let parent = id.rsplit_once('/').map_or("", |(parent, _)| parent);
-                    let etag = uuid::Uuid::new_v4().to_string();
-                    insert.execute(params![id, parent, body.to_string(), etag])?;
-                }
-                Ok(())
+            .run(|db| {
+                let mut select = db.prepare_cached("SELECT line FROM changes ORDER BY number")?;
+                let lines = select.query_map([], |row| row.get(0))?;
+                Ok(lines.collect::<Result<Vec<_>, _>>()?)
             })
             .await
     }
+}
+
+/// The resource at `id`.
+pub(super) fn find(db: &Connection, id: &str) -> Result<Option<Resource>, Refusal> {
+    let key = key(id);
+    let row: Option<(String, String)> = db
+        .prepare_cached("SELECT body, etag FROM resources WHERE id = ?1")?
+        .query_row([&key], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    row.map(|(body, etag)| read(key, &body, etag)).transpose()
+}
+
+/// What lies directly in `parent`, by name, after the key `after` and at most `most` of it.
+pub(super) fn children(
+    db: &Connection,
+    parent: &str,
+    after: &str,
+    most: i64,
+) -> Result<Vec<Resource>, Refusal> {
+    let mut select = db.prepare_cached(
+        "SELECT id, body, etag FROM resources WHERE parent = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let rows = select
+        .query_map(params![key(parent), after, most], |r| {
+            Ok((
+                r.get::<_, String>(0)?,
+                r.get::<_, String>(1)?,
+                r.get::<_, String>(2)?,
+            ))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    rows.into_iter()
+        .map(|(key, body, etag)| read(key, &body, etag))
+        .collect()
+}
+
+/// Writes a resource, new or not; its new etag.
+pub(super) fn put(db: &Connection, id: &str, body: &Value) -> Result<String, Refusal> {
+    let key = key(id);
+    let parent = key.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let etag = format!("\"{}\"", uuid::Uuid::new_v4());
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO resources (id, parent, body, etag) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![key, parent, body.to_string(), etag])?;
+    Ok(etag)
+}
+
+/// Removes what lies directly in `parent`.
+pub(super) fn clear(db: &Connection, parent: &str) -> Result<(), Refusal> {
+    db.execute("DELETE FROM resources WHERE parent = ?1", [key(parent)])?;
+    Ok(())
 }
 
 fn key(id: &str) -> String {
     id.trim_end_matches('/').to_ascii_lowercase()
 }
 
-fn read(body: &str) -> Result<Resource, Refusal> {
+fn read(key: String, body: &str, etag: String) -> Result<Resource, Refusal> {
     let body = serde_json::from_str(body)
         .map_err(|e| Refusal::new(500, "InternalError", format!("a resource is no JSON: {e}")))?;
-    Ok(Resource { body })
+    Ok(Resource { key, body, etag })
 }

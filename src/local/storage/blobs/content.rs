@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use axum::http::Method;
 use axum::response::Response;
-use chrono::Utc;
 use rusqlite::{Connection, params};
 
-use super::{Blob, blob_missing, may_write, metadata, must_have_container, new_etag};
+use super::{
+    Blob, blob_missing, may_write, metadata, must_have_container, must_not_be_kept, new_etag,
+};
 use crate::local::storage::db::Db;
 use crate::local::storage::wire::{Call, Refusal, finish, reply, rfc1123_ms};
 
@@ -32,12 +33,15 @@ pub(super) async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
         .to_owned();
     let tier = call.header("x-ms-access-tier").unwrap_or("Hot").to_owned();
     let metadata = metadata(&call)?;
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let row_etag = etag.clone();
     db.run(move |db| {
         must_have_container(db, &call)?;
         let blob = Blob::find(db, &call)?;
         may_write(&call, blob.as_ref(), now)?;
+        if let Some(blob) = &blob {
+            must_not_be_kept(db, &call, blob)?;
+        }
         db.prepare_cached(
             "INSERT INTO blobs (container, name, kind, body, etag, modified, created, content_type, metadata, tier)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9)
@@ -45,7 +49,7 @@ pub(super) async fn put(db: &Db, call: Call) -> Result<Response, Refusal> {
              content_type = ?7, metadata = ?8, tier = ?9, blocks = 0",
         )?
         .execute(params![call.first, call.rest, kind, &call.body[..], row_etag, now, content_type, metadata, tier])?;
-        Ok(())
+        call.note(db, &format!("wrote {}", call.rest))
     })
     .await?;
     finish(
@@ -69,7 +73,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
             )
         })?),
     };
-    let (etag, now) = (new_etag(), Utc::now().timestamp_millis());
+    let (etag, now) = (new_etag(), call.now);
     let row_etag = etag.clone();
     let (offset, blocks) = db
         .run(move |db| {
@@ -79,6 +83,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
                 return Err(Refusal::new(409, "InvalidBlobType", "the blob is not an append blob"));
             }
             may_write(&call, Some(&blob), now)?;
+            must_not_be_kept(db, &call, &blob)?;
             if position.is_some_and(|p| p != blob.length) {
                 return Err(Refusal::new(412, "AppendPositionConditionNotMet", "the blob ends elsewhere"));
             }
@@ -90,6 +95,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
                 "UPDATE blobs SET body = ?3, etag = ?4, modified = ?5, blocks = blocks + 1 WHERE container = ?1 AND name = ?2",
             )?
             .execute(params![call.first, call.rest, body, row_etag, now])?;
+            call.note(db, &format!("appended to {}", call.rest))?;
             Ok((blob.length, blob.blocks + 1))
         })
         .await?;
@@ -106,7 +112,7 @@ pub(super) async fn append(db: &Db, call: Call) -> Result<Response, Refusal> {
 
 /// Get Blob with a range, and Get Blob Properties.
 pub(super) async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let is_head = call.method == Method::HEAD;
+    let (is_head, now) = (call.method == Method::HEAD, call.now);
     let range = call
         .header("x-ms-range")
         .or(call.header("range"))
@@ -136,7 +142,6 @@ pub(super) async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
             "the condition of the request is not met",
         ));
     }
-    let now = Utc::now().timestamp_millis();
     let leased = blob.held_by(now).is_some();
     let mut builder = reply(200)
         .header("etag", &blob.etag)
@@ -225,18 +230,20 @@ fn body(db: &Connection, call: &Call) -> Result<Vec<u8>, Refusal> {
 /// Delete Blob: one snapshot, the snapshots only, or the blob, which must have none left unless
 /// they are to go with it.
 pub(super) async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let now = Utc::now().timestamp_millis();
+    let now = call.now;
     db.run(move |db| {
         must_have_container(db, &call)?;
         let blob = Blob::find(db, &call)?.ok_or_else(blob_missing)?;
         if let Some(at) = call.param("snapshot") {
+            must_not_be_kept(db, &call, &blob)?;
             db.execute(
                 "DELETE FROM snapshots WHERE container = ?1 AND name = ?2 AND at = ?3",
                 [&call.first, &call.rest, at],
             )?;
-            return Ok(());
+            return call.note(db, &format!("deleted a snapshot of {}", call.rest));
         }
         may_write(&call, Some(&blob), now)?;
+        must_not_be_kept(db, &call, &blob)?;
         let with = call.header("x-ms-delete-snapshots");
         if with.is_none() {
             let snapshots: i64 = db
@@ -258,11 +265,13 @@ pub(super) async fn delete(db: &Db, call: Call) -> Result<Response, Refusal> {
                 [&call.first, &call.rest],
             )?;
         }
-        if with != Some("only") {
+        if with == Some("only") {
+            call.note(db, &format!("deleted the snapshots of {}", call.rest))
+        } else {
             db.prepare_cached("DELETE FROM blobs WHERE container = ?1 AND name = ?2")?
                 .execute([&call.first, &call.rest])?;
+            call.note(db, &format!("deleted {}", call.rest))
         }
-        Ok(())
     })
     .await?;
     finish(reply(202).header("x-ms-delete-type-permanent", "true"), "")

@@ -1,7 +1,6 @@
 //! Lease Blob: acquire, renew, change, release, break.
 
 use axum::response::Response;
-use chrono::Utc;
 use rusqlite::{Connection, params};
 
 use super::{Blob, blob_missing, must_have_container};
@@ -9,7 +8,7 @@ use crate::local::storage::db::Db;
 use crate::local::storage::wire::{Call, Refusal, finish, reply, rfc1123_ms};
 
 pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let now = Utc::now().timestamp_millis();
+    let now = call.now;
     let (status, id, etag, modified) = db
         .run(move |db| {
             must_have_container(db, &call)?;

@@ -1,4 +1,4 @@
-//! List Blobs, flat or by hierarchy, and List Containers, all with paging.
+//! List Blobs, flat or by hierarchy, with paging.
 
 use std::fmt::Write as _;
 
@@ -19,16 +19,18 @@ enum Entry {
 }
 
 /// What the caller wants to see.
-struct Wanted {
-    prefix: String,
+pub(super) struct Wanted {
+    pub(super) prefix: String,
     delimiter: Option<String>,
-    metadata: bool,
+    pub(super) metadata: bool,
     snapshots: bool,
-    most: usize,
+    immutability: bool,
+    legal_hold: bool,
+    pub(super) most: usize,
 }
 
 impl Wanted {
-    fn read(call: &Call) -> Result<Self, Refusal> {
+    pub(super) fn read(call: &Call) -> Result<Self, Refusal> {
         let most = call
             .number("maxresults", 5000, 1..=i64::from(i32::MAX))?
             .min(5000);
@@ -42,6 +44,8 @@ impl Wanted {
                 .map(str::to_owned),
             metadata: includes("metadata"),
             snapshots: includes("snapshots"),
+            immutability: includes("immutabilitypolicy"),
+            legal_hold: includes("legalhold"),
             most: usize::try_from(most).unwrap_or(5000),
         })
     }
@@ -51,7 +55,7 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
     let wanted = Wanted::read(&call)?;
     // The marker is the name at which the next page begins.
     let marker = call.param("marker").unwrap_or_default().to_owned();
-    let container = call.first.clone();
+    let (container, now) = (call.first.clone(), call.now);
     let (entries, next, wanted) = db
         .run(move |db| {
             must_have_container(db, &call)?;
@@ -81,7 +85,7 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
                 );
             }
             Entry::Blob(name, snapshot, blob) => {
-                one(&mut xml, name, snapshot.as_deref(), blob, wanted.metadata);
+                one(&mut xml, name, snapshot.as_deref(), blob, &wanted, now);
             }
         }
     }
@@ -114,7 +118,7 @@ fn page(
         let room = i64::try_from(wanted.most + 1 - entries.len().min(wanted.most)).unwrap_or(1);
         let rows = select
             .query_map(params![container, from, wanted.prefix, room], |r| {
-                Ok((Blob::read(r)?, r.get::<_, String>(12)?))
+                Ok((Blob::read(r)?, r.get::<_, String>(14)?))
             })?
             .collect::<Result<Vec<_>, _>>()?;
         let whole = rows.len() as i64 == room;
@@ -155,7 +159,7 @@ fn snapshots(
         "SELECT {COLUMNS}, at FROM snapshots WHERE container = ?1 AND name = ?2 ORDER BY at"
     ))?;
     let rows = select.query_map([container, name], |r| {
-        Ok((Blob::read(r)?, r.get::<_, String>(12)?))
+        Ok((Blob::read(r)?, r.get::<_, String>(14)?))
     })?;
     for row in rows {
         let (blob, at) = row?;
@@ -164,7 +168,14 @@ fn snapshots(
     Ok(())
 }
 
-fn one(xml: &mut String, name: &str, snapshot: Option<&str>, blob: &Blob, metadata: bool) {
+fn one(
+    xml: &mut String,
+    name: &str,
+    snapshot: Option<&str>,
+    blob: &Blob,
+    wanted: &Wanted,
+    now: i64,
+) {
     let _ = write!(xml, "<Blob><Name>{}</Name>", escape(name));
     if let Some(at) = snapshot {
         let _ = write!(xml, "<Snapshot>{at}</Snapshot>");
@@ -183,9 +194,7 @@ fn one(xml: &mut String, name: &str, snapshot: Option<&str>, blob: &Blob, metada
         let _ = write!(xml, "<AccessTier>{}</AccessTier>", escape(&blob.tier));
     }
     if snapshot.is_none() {
-        let leased = blob
-            .held_by(chrono::Utc::now().timestamp_millis())
-            .is_some();
+        let leased = blob.held_by(now).is_some();
         let (status, state) = if leased {
             ("locked", "leased")
         } else {
@@ -196,63 +205,30 @@ fn one(xml: &mut String, name: &str, snapshot: Option<&str>, blob: &Blob, metada
             "<LeaseStatus>{status}</LeaseStatus><LeaseState>{state}</LeaseState>"
         );
     }
+    if let Some(until) = blob.immutable_until.filter(|_| wanted.immutability) {
+        let _ = write!(
+            xml,
+            "<ImmutabilityPolicyUntilDate>{}</ImmutabilityPolicyUntilDate><ImmutabilityPolicyMode>unlocked</ImmutabilityPolicyMode>",
+            rfc1123_ms(until)
+        );
+    }
+    if blob.legal_hold && wanted.legal_hold {
+        xml.push_str("<LegalHold>true</LegalHold>");
+    }
     xml.push_str("<ServerEncrypted>true</ServerEncrypted></Properties>");
-    if metadata {
-        let pairs: std::collections::BTreeMap<String, String> =
-            serde_json::from_str(&blob.metadata).unwrap_or_default();
-        xml.push_str("<Metadata>");
-        for (name, value) in pairs {
-            let _ = write!(xml, "<{name}>{}</{name}>", escape(&value));
-        }
-        xml.push_str("</Metadata>");
+    if wanted.metadata {
+        metadata(xml, &blob.metadata);
     }
     xml.push_str("</Blob>");
 }
 
-/// List Containers.
-pub(super) async fn containers(db: &Db, call: Call) -> Result<Response, Refusal> {
-    let wanted = Wanted::read(&call)?;
-    let marker = call.param("marker").unwrap_or_default().to_owned();
-    let (prefix, most) = (wanted.prefix.clone(), wanted.most);
-    let mut rows = db
-        .run(move |db| {
-            let from = if marker > wanted.prefix {
-                marker
-            } else {
-                wanted.prefix.clone()
-            };
-            let limit = i64::try_from(wanted.most + 1).unwrap_or(5001);
-            let mut select = db.prepare_cached(
-                "SELECT name, etag, modified FROM containers WHERE name >= ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3",
-            )?;
-            let rows = select
-                .query_map(params![from, wanted.prefix, limit], |r| {
-                    Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, i64>(2)?))
-                })?
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(rows)
-        })
-        .await?;
-    let next = (rows.len() > most)
-        .then(|| rows.pop())
-        .flatten()
-        .map(|(name, ..)| name);
-    let mut xml = format!(
-        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Prefix>{}</Prefix><MaxResults>{most}</MaxResults><Containers>",
-        escape(&prefix)
-    );
-    for (name, etag, modified) in rows {
-        let _ = write!(
-            xml,
-            "<Container><Name>{name}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>{}</Etag><LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState></Properties></Container>",
-            rfc1123_ms(modified),
-            escape(etag.trim_matches('"')),
-        );
+/// What was said about a blob or a container, as lists show it.
+pub(super) fn metadata(xml: &mut String, json: &str) {
+    let pairs: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(json).unwrap_or_default();
+    xml.push_str("<Metadata>");
+    for (name, value) in pairs {
+        let _ = write!(xml, "<{name}>{}</{name}>", escape(&value));
     }
-    let _ = write!(
-        xml,
-        "</Containers><NextMarker>{}</NextMarker></EnumerationResults>",
-        next.unwrap_or_default()
-    );
-    finish(reply(200).header("content-type", "application/xml"), xml)
+    xml.push_str("</Metadata>");
 }

@@ -1,11 +1,10 @@
-//! Believable trouble for an estate that has just been made.
+//! A key vault, and what ends soon in it.
 
 use chrono::{DateTime, Duration, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::World;
-use crate::estate::{Estate, Kind, Resource};
-use crate::local::storage::Refusal;
+use super::{Documents, LOCATION};
+use crate::estate::Resource;
 
 /// One item of a vault: kind, name, whether it is enabled, and the days until it begins and ends.
 type Item = (&'static str, &'static str, bool, i64, Option<i64>);
@@ -28,35 +27,19 @@ const ITEMS: [Item; 14] = [
     ("keys", "audit-signing", true, -600, None),
 ];
 
-/// Makes the resources that the estate names, if they are not there yet.
-pub(in crate::local) async fn seed(
-    world: &World,
-    estate: &Estate,
-    address: &str,
-    now: DateTime<Utc>,
-) -> Result<(), Refusal> {
-    let mut resources = Vec::new();
-    for resource in estate.resources() {
-        if resource.kind == Kind::KeyVault {
-            vault(&mut resources, resource, address, now);
-        }
-    }
-    world.add(resources).await
-}
-
 /// Where a vault's contents lie in the world.
 pub(in crate::local) fn vault_folder(name: &str) -> String {
     format!("/vaults/{name}")
 }
 
-fn vault(out: &mut Vec<(String, Value)>, vault: &Resource, address: &str, now: DateTime<Utc>) {
-    out.push((
+pub(super) fn vault(vault: &Resource, address: &str, now: DateTime<Utc>) -> Documents {
+    let mut out = vec![(
         vault.id.to_string(),
         json!({
             "id": vault.id,
             "name": vault.name,
             "type": "Microsoft.KeyVault/vaults",
-            "location": "japaneast",
+            "location": LOCATION,
             "tags": {},
             "properties": {
                 "sku": { "family": "A", "name": "standard" },
@@ -67,7 +50,7 @@ fn vault(out: &mut Vec<(String, Value)>, vault: &Resource, address: &str, now: D
                 "publicNetworkAccess": "Enabled",
             },
         }),
-    ));
+    )];
     let folder = vault_folder(&vault.name);
     let seconds = |days: i64| (now + Duration::days(days)).timestamp();
     for (kind, name, enabled, begins, ends) in ITEMS {
@@ -96,4 +79,5 @@ fn vault(out: &mut Vec<(String, Value)>, vault: &Resource, address: &str, now: D
         }
         out.push((format!("{folder}/{kind}/{name}"), row));
     }
+    out
 }

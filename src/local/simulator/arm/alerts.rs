@@ -1,0 +1,80 @@
+//! Alerts, as the one who fired them knows them. Source: Alerts Management REST, "Alerts - Get By
+//! Id".
+
+use axum::response::Response;
+use serde_json::json;
+
+use super::{Ask, missing, shown};
+use crate::local::storage::Refusal;
+use crate::local::world::{self, World};
+
+pub(super) const ALERT: &str = "Microsoft.AlertsManagement/alerts";
+const FOLDER: &str = "/alerts";
+
+/// The alert, at any scope that its target lies in.
+pub(super) async fn one(ask: &Ask<'_>) -> Result<Response, Refusal> {
+    let path = ask.path.clone();
+    let found = ask
+        .shared
+        .world
+        .run(move |db, _| {
+            let found = world::find(db, &format!("{FOLDER}/{}", path.name(0)))?;
+            let scope = path.scope.to_ascii_lowercase();
+            found
+                .filter(|alert| {
+                    let target = alert.body["properties"]["essentials"]["targetResource"].as_str();
+                    target.is_some_and(|target| {
+                        let target = target.to_ascii_lowercase();
+                        target == scope || target.starts_with(&format!("{scope}/"))
+                    })
+                })
+                .ok_or_else(|| missing(&path.id))
+        })
+        .await?;
+    Ok(shown(&ask.shared.address, found))
+}
+
+/// Puts an alert there, or changes it. `condition` is `Fired` or `Resolved`.
+pub(in crate::local::simulator) async fn raise(
+    world: &World,
+    id: &str,
+    target: &str,
+    rule: &str,
+    severity: &str,
+    condition: &str,
+) -> Result<(), Refusal> {
+    let at = world.clock().now();
+    let segments: Vec<&str> = target.split('/').collect();
+    let part = |index: usize| segments.get(index).copied().unwrap_or_default();
+    let mut body = json!({
+        "id": format!("{target}/providers/{ALERT}/{id}"),
+        "type": ALERT,
+        "name": rule,
+        "properties": {
+            "essentials": {
+                "severity": severity,
+                "signalType": "Metric",
+                "alertState": "New",
+                "monitorCondition": condition,
+                "monitorService": "Platform",
+                "targetResource": target,
+                "targetResourceName": segments.last().copied().unwrap_or_default(),
+                "targetResourceGroup": part(4),
+                "targetResourceType": part(7),
+                "alertRule": rule,
+                "startDateTime": at,
+                "lastModifiedDateTime": at,
+                "lastModifiedUserName": "System",
+                "actionStatus": { "isSuppressed": false },
+            },
+            "context": {},
+            "egressConfig": {},
+        },
+    });
+    if condition == "Resolved" {
+        body["properties"]["essentials"]["monitorConditionResolvedDateTime"] = json!(at);
+    }
+    let key = format!("{FOLDER}/{id}");
+    world.run(move |db, _| world::put(db, &key, &body)).await?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! How far a change is: the two addresses that an accepted request may be followed at.
+//!
+//! Source: Azure Resource Manager, "Track asynchronous Azure operations".
+
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use chrono::{DateTime, SecondsFormat};
+use serde_json::json;
+
+use super::path::Path;
+use super::{Shared, missing, shown};
+use crate::local::storage::Refusal;
+use crate::local::world::{self, operations};
+
+const REGION: &str = "japaneast";
+
+/// A request to be told how far an operation is.
+pub(super) struct Poll {
+    id: String,
+    /// Whether the status is asked for, or the result.
+    status: bool,
+}
+
+impl Poll {
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let (_, last) = path.kind.split_once("/locations/")?;
+        let status = match last {
+            "operationsstatus" | "operationstatuses" => true,
+            "operationresults" | "containerappoperationresults" => false,
+            _ => return None,
+        };
+        Some(Self {
+            id: path.name(1).to_owned(),
+            status,
+        })
+    }
+
+    pub(super) async fn answer(self, shared: &Shared, parts: &Parts) -> Result<Response, Refusal> {
+        if parts.method != Method::GET {
+            let why = "an operation is only read";
+            return Err(Refusal::new(405, "MethodNotAllowed", why));
+        }
+        let id = self.id.clone();
+        let found = shared
+            .world
+            .run(move |db, now| {
+                let operation = operations::find(db, &id)?.ok_or_else(|| missing(&id))?;
+                let done = operation.ends <= now;
+                let resource = world::find(db, &operation.resource)?;
+                Ok((operation, done, resource))
+            })
+            .await?;
+        let (operation, done, resource) = found;
+        if self.status {
+            let text = |ms| {
+                let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+                at.to_rfc3339_opts(SecondsFormat::Millis, true)
+            };
+            let mut body = json!({
+                "name": self.id,
+                "status": if done { "Succeeded" } else { "InProgress" },
+                "startTime": text(operation.began),
+            });
+            if done {
+                body["endTime"] = json!(text(operation.ends));
+            }
+            return Ok(Json(body).into_response());
+        }
+        if done {
+            let resource = resource.ok_or_else(|| missing(&operation.resource))?;
+            return Ok(shown(&shared.address, resource));
+        }
+        let here = format!("{}{}", shared.address, parts.uri);
+        Ok((StatusCode::ACCEPTED, [("location", here)]).into_response())
+    }
+}
+
+/// The address at which operation `id` of a provider is followed, with `kind` as the provider calls
+/// it.
+pub(super) fn place(
+    address: &str,
+    path: &Path,
+    provider: &str,
+    kind: &str,
+    id: &str,
+    version: &str,
+) -> String {
+    format!(
+        "{address}{}/providers/{provider}/locations/{REGION}/{kind}/{id}?api-version={version}",
+        path.subscription()
+    )
+}
+
+/// Accepted, and where to follow it.
+pub(super) fn accepted(headers: Vec<(&'static str, String)>) -> Response {
+    let mut response = StatusCode::ACCEPTED.into_response();
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,186 @@
+//! `/_sim`: what is asked of the simulator itself, by who knows its key.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{Fault, Limit, Shared, arm};
+use crate::local::loopback;
+
+type Sim = State<Arc<Shared>>;
+
+/// The routes, closed to everybody without `x-sim-key`.
+pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    Router::new()
+        .route(
+            "/_sim/faults",
+            get(list_faults).post(add_fault).delete(clear_faults),
+        )
+        .route("/_sim/clock", get(clock).post(advance))
+        .route("/_sim/changes", get(changes))
+        .route("/_sim/mutations", get(mutations))
+        .route("/_sim/permissions", post(grant).delete(grant_all))
+        .route("/_sim/operations", post(operations_take))
+        .route("/_sim/limit", get(counts).post(limit).delete(no_limit))
+        .route("/_sim/alerts", post(raise))
+        .route_layer(axum::middleware::from_fn_with_state(
+            Arc::clone(shared),
+            keyed,
+        ))
+}
+
+/// Lets in who knows this start's key.
+async fn keyed(State(shared): Sim, request: Request, next: Next) -> Response {
+    if !loopback::knows(request.headers(), "x-sim-key", &shared.sim_key) {
+        let body = Json(json!({ "error": "x-sim-key is wrong" }));
+        return (StatusCode::UNAUTHORIZED, body).into_response();
+    }
+    next.run(request).await
+}
+
+/// Reads what was asked for and does it; 400 tells what cannot be read.
+fn on<T: DeserializeOwned>(body: &Bytes, act: impl FnOnce(T)) -> Response {
+    match serde_json::from_slice(body) {
+        Ok(asked) => {
+            act(asked);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => {
+            let body = Json(json!({ "error": error.to_string() }));
+            (StatusCode::BAD_REQUEST, body).into_response()
+        }
+    }
+}
+
+async fn list_faults(State(shared): Sim) -> Response {
+    Json(shared.faults.list()).into_response()
+}
+
+async fn add_fault(State(shared): Sim, body: Bytes) -> Response {
+    on(&body, |fault: Fault| shared.faults.add(fault))
+}
+
+async fn clear_faults(State(shared): Sim) -> StatusCode {
+    shared.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn clock(State(shared): Sim) -> Response {
+    Json(json!({ "now": shared.storage.db.clock.now() })).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u32,
+}
+
+async fn advance(State(shared): Sim, body: Bytes) -> Response {
+    on(&body, |asked: Advance| {
+        shared
+            .storage
+            .db
+            .advance(i64::from(asked.advance_seconds) * 1000);
+    })
+}
+
+async fn changes(State(shared): Sim) -> Response {
+    match shared.world.changes().await {
+        Ok(lines) => Json(lines).into_response(),
+        Err(refusal) => refusal.into(),
+    }
+}
+
+async fn mutations(State(shared): Sim) -> Response {
+    let mutations = shared.mutations.lock();
+    Json(mutations.unwrap_or_else(PoisonError::into_inner).clone()).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    /// Actions, with `*` for anything; nothing else may be done.
+    only: Vec<String>,
+}
+
+async fn grant(State(shared): Sim, body: Bytes) -> Response {
+    on(&body, |asked: Grant| {
+        shared.permissions.grant(Some(asked.only));
+    })
+}
+
+async fn grant_all(State(shared): Sim) -> StatusCode {
+    shared.permissions.grant(None);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Operations {
+    take_ms: u32,
+}
+
+async fn operations_take(State(shared): Sim, body: Bytes) -> Response {
+    on(&body, |asked: Operations| {
+        let ms = i64::from(asked.take_ms);
+        shared.operations_take_ms.store(ms, Ordering::SeqCst);
+    })
+}
+
+async fn counts(State(shared): Sim) -> Response {
+    Json(shared.limits.counts()).into_response()
+}
+
+async fn limit(State(shared): Sim, body: Bytes) -> Response {
+    on(&body, |limit: Limit| shared.limits.set(limit))
+}
+
+async fn no_limit(State(shared): Sim) -> StatusCode {
+    shared.limits.clear();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Alert {
+    id: String,
+    /// The id of the resource that it is about.
+    target: String,
+    rule: String,
+    /// `Sev0` to `Sev4`.
+    severity: String,
+    /// `Fired` or `Resolved`.
+    condition: String,
+}
+
+async fn raise(State(shared): Sim, body: Bytes) -> Response {
+    let asked: Alert = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let body = Json(json!({ "error": error.to_string() }));
+            return (StatusCode::BAD_REQUEST, body).into_response();
+        }
+    };
+    let raised = arm::raise(
+        &shared.world,
+        &asked.id,
+        &asked.target,
+        &asked.rule,
+        &asked.severity,
+        &asked.condition,
+    );
+    match raised.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refusal.into(),
+    }
+}

@@ -1,0 +1,151 @@
+//! What tests ask of a running simulator without HTTP.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{Counts, Fault, Limit, Simulator, arm};
+use crate::local::storage::shelf::{self, Container};
+
+impl Simulator {
+    /// Makes coming requests fail.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.faults.add(fault);
+    }
+
+    /// Moves the clock of the estate ahead, also for later starts on the same state.
+    pub fn advance(&self, by: Duration) {
+        let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.shared.storage.db.advance(ms);
+    }
+
+    /// The time of the estate.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.shared.storage.db.clock.now()
+    }
+
+    /// Every change of the estate, a line each, in order. What was refused is not among them, and
+    /// neither is anything in our own storage account.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    pub async fn changes(&self) -> Vec<String> {
+        let changes = self.shared.world.changes().await;
+        changes.expect("the state is readable")
+    }
+
+    /// Every request that would change the estate, done or not: `METHOD path`, in order.
+    #[must_use]
+    pub fn mutations(&self) -> Vec<String> {
+        let mutations = self.shared.mutations.lock();
+        mutations.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Grants these actions and nothing else. `*` stands for anything.
+    pub fn grant_only(&self, actions: &[&str]) {
+        let actions = actions.iter().map(|action| (*action).to_owned()).collect();
+        self.shared.permissions.grant(Some(actions));
+    }
+
+    /// Grants everything, as at the start.
+    pub fn grant_all(&self) {
+        self.shared.permissions.grant(None);
+    }
+
+    /// Sets how long a change of a resource takes, by the clock of the estate. At first 300 ms.
+    pub fn operations_take(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.shared.operations_take_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Limits the requests that fit, and counts them from nothing. There is one limit at a time.
+    pub fn limit(&self, limit: Limit) {
+        self.shared.limits.set(limit);
+    }
+
+    /// What became of the requests that fit the limit.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.limits.counts()
+    }
+
+    /// Puts an alert there, or changes it: `severity` is `Sev0` to `Sev4`, `condition` is `Fired`
+    /// or `Resolved`.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn raise(&self, id: &str, target: &str, rule: &str, severity: &str, condition: &str) {
+        let world = &self.shared.world;
+        let raised = arm::raise(world, id, target, rule, severity, condition).await;
+        raised.expect("the state is writable");
+    }
+
+    /// Blob service URL of an account, with a shared access signature.
+    #[must_use]
+    pub fn blob_url_of(&self, account: &str) -> String {
+        let sas = self.shared.storage.key.account_sas(account, "b");
+        format!("{}/blob/{account}?{sas}", self.url())
+    }
+
+    /// Puts `count` blobs `bulk/000001.log` and on into a container of the estate, which is made if
+    /// it is missing; they were last written `age_days` ago. None of it is noted as a change.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn fill(&self, account: &str, container: &str, count: usize, age_days: i64) {
+        let (account, container) = (account.to_owned(), container.to_owned());
+        let filled = self.shared.world.run(move |db, now| {
+            shelf::add_container(db, &account, &plain(&container, now))?;
+            let at = now - age_days * 24 * 3600 * 1000;
+            for number in 1..=count {
+                let name = format!("bulk/{number:06}.log");
+                shelf::put(db, &account, &container, &name, b"a line of a log\n", at)?;
+            }
+            Ok(())
+        });
+        filled.await.expect("the state is writable");
+    }
+
+    /// Puts one blob, which was last written `age_days` ago. It is not noted as a change.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn put_blob(&self, account: &str, container: &str, name: &str, age_days: i64) {
+        let (account, container) = (account.to_owned(), container.to_owned());
+        let name = name.to_owned();
+        let put = self.shared.world.run(move |db, now| {
+            shelf::add_container(db, &account, &plain(&container, now))?;
+            let at = now - age_days * 24 * 3600 * 1000;
+            shelf::put(db, &account, &container, &name, b"a line of a log\n", at)
+        });
+        put.await.expect("the state is writable");
+    }
+
+    /// Whether a blob is there.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    pub async fn has_blob(&self, account: &str, container: &str, name: &str) -> bool {
+        let (account, container) = (account.to_owned(), container.to_owned());
+        let name = name.to_owned();
+        let has = self
+            .shared
+            .world
+            .run(move |db, _| shelf::has(db, &account, &container, &name));
+        has.await.expect("the state is readable")
+    }
+}
+
+fn plain(name: &str, now: i64) -> Container {
+    Container {
+        name: name.to_owned(),
+        etag: String::new(),
+        modified: now,
+        metadata: "{}".to_owned(),
+        legal_hold: false,
+        immutable_days: None,
+    }
+}

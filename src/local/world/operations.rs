@@ -1,0 +1,86 @@
+//! What takes time: a change that was accepted and shows when its time has come.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::Value;
+
+use crate::local::storage::Refusal;
+
+/// A change under way, or done.
+#[derive(Debug, Clone)]
+pub(in crate::local) struct Operation {
+    pub(in crate::local) resource: String,
+    /// Milliseconds since 1970.
+    pub(in crate::local) began: i64,
+    pub(in crate::local) ends: i64,
+}
+
+/// Begins a change of `resource`, which becomes `body` at `ends`, or goes if that is null; the
+/// operation's id.
+pub(in crate::local) fn begin(
+    db: &Connection,
+    resource: &str,
+    body: &Value,
+    began: i64,
+    ends: i64,
+) -> Result<String, Refusal> {
+    let id = uuid::Uuid::new_v4().to_string();
+    db.execute(
+        "INSERT INTO operations (id, resource, body, began, ends) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, super::key(resource), body.to_string(), began, ends],
+    )?;
+    Ok(id)
+}
+
+/// Whether something is under way on `resource`.
+pub(in crate::local) fn running(db: &Connection, resource: &str) -> Result<bool, Refusal> {
+    Ok(db
+        .query_row(
+            "SELECT 1 FROM operations WHERE resource = ?1 AND applied = 0",
+            [super::key(resource)],
+            |_| Ok(()),
+        )
+        .optional()?
+        .is_some())
+}
+
+pub(in crate::local) fn find(db: &Connection, id: &str) -> Result<Option<Operation>, Refusal> {
+    Ok(db
+        .query_row(
+            "SELECT resource, began, ends FROM operations WHERE id = ?1",
+            [id],
+            |row| {
+                Ok(Operation {
+                    resource: row.get(0)?,
+                    began: row.get(1)?,
+                    ends: row.get(2)?,
+                })
+            },
+        )
+        .optional()?)
+}
+
+/// Does what has come to its end by `now`.
+pub(super) fn settle(db: &Connection, now: i64) -> Result<(), Refusal> {
+    let mut select = db.prepare_cached(
+        "SELECT id, resource, body FROM operations WHERE applied = 0 AND ends <= ?1 ORDER BY ends",
+    )?;
+    let due = select
+        .query_map([now], |r| {
+            Ok((
+                r.get::<_, String>(0)?,
+                r.get::<_, String>(1)?,
+                r.get::<_, String>(2)?,
+            ))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, resource, body) in due {
+        let new = super::read(resource, &body, String::new())?;
+        if new.body.is_null() {
+            db.execute("DELETE FROM resources WHERE id = ?1", [&new.key])?;
+        } else {
+            super::put(db, &new.key, &new.body)?;
+        }
+        db.execute("UPDATE operations SET applied = 1 WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}

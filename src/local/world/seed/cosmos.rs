@@ -1,0 +1,117 @@
+//! A Cosmos account, its database and containers, and what throughput they have.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::Documents;
+use crate::domain::ResourceId;
+use crate::estate::{Cosmos, Kind, Stamp};
+
+const LOCATION: &str = "Japan East";
+/// Above this, partitions must be split first. RU/s.
+const INSTANT_MAXIMUM: i64 = 10_000;
+
+/// RU/s that a container begins with, and whether they scale by themselves.
+fn throughput(container: &str) -> (i64, bool) {
+    match container {
+        "threads" => (1000, false),
+        "messages" => (4000, true),
+        "files" => (2000, false),
+        _ => (400, false),
+    }
+}
+
+pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Documents {
+    let id = ResourceId::new(
+        &stamp.subscription,
+        &stamp.resource_group,
+        Kind::CosmosAccount.azure(),
+        &cosmos.account,
+    );
+    let place = json!([{
+        "id": format!("{}-japaneast", cosmos.account),
+        "locationName": LOCATION,
+        "documentEndpoint": format!("https://{}-japaneast.documents.azure.com:443/", cosmos.account),
+        "provisioningState": "Succeeded",
+        "failoverPriority": 0,
+    }]);
+    let mut out = vec![(
+        id.to_string(),
+        json!({
+            "id": id,
+            "name": cosmos.account,
+            "type": Kind::CosmosAccount.azure(),
+            "location": LOCATION,
+            "kind": "GlobalDocumentDB",
+            "tags": {},
+            "properties": {
+                "provisioningState": "Succeeded",
+                "documentEndpoint": format!("https://{}.documents.azure.com:443/", cosmos.account),
+                "databaseAccountOfferType": "Standard",
+                "consistencyPolicy": { "defaultConsistencyLevel": "Session" },
+                "writeLocations": place,
+                "readLocations": place,
+                "locations": place,
+                "enableFreeTier": false,
+                "backupPolicy": { "type": "Continuous" },
+            },
+        }),
+    )];
+    let database = format!("{id}/sqlDatabases/{}", cosmos.database);
+    out.push((
+        database.clone(),
+        json!({
+            "id": database,
+            "name": cosmos.database,
+            "type": "Microsoft.DocumentDB/databaseAccounts/sqlDatabases",
+            "location": LOCATION,
+            "tags": {},
+            "properties": { "resource": {
+                "id": cosmos.database, "_rid": "Kq1pAA==", "_ts": now.timestamp() - 86_400 * 700,
+            } },
+        }),
+    ));
+    out.push(offer(&database, 400, false));
+    // Where the change feed keeps its place: it lives on what the database shares.
+    let all = cosmos.containers.iter().map(String::as_str);
+    for (number, name) in all.chain(["leases"]).enumerate() {
+        let container = format!("{database}/containers/{name}");
+        out.push((
+            container.clone(),
+            json!({
+                "id": container,
+                "name": name,
+                "type": "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers",
+                "location": LOCATION,
+                "tags": {},
+                "properties": { "resource": {
+                    "id": name,
+                    "partitionKey": { "paths": ["/tenantId"], "kind": "Hash", "version": 2 },
+                    "indexingPolicy": { "indexingMode": "consistent", "automatic": true },
+                    "_rid": format!("Kq1pAI{number}="),
+                    "_ts": now.timestamp() - 86_400 * 600,
+                } },
+            }),
+        ));
+        if name != "leases" {
+            let (value, autoscale) = throughput(name);
+            out.push(offer(&container, value, autoscale));
+        }
+    }
+    out
+}
+
+fn offer(of: &str, value: i64, autoscale: bool) -> (String, serde_json::Value) {
+    let id = format!("{of}/throughputSettings/default");
+    (
+        id.clone(),
+        json!({
+            "id": id,
+            "value": value,
+            "autoscale": autoscale,
+            "highest": value,
+            "pending": false,
+            "instant_maximum": INSTANT_MAXIMUM,
+        }),
+    )
+}
