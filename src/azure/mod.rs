@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::time::OffsetDateTime;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::Url;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -106,6 +108,17 @@ impl Azure {
         url
     }
 
+    /// Who the credential is: the name that Entra wrote into its token.
+    ///
+    /// The token came from Entra itself over TLS, so its claims are taken as they are.
+    pub async fn principal(&self) -> Result<String, Error> {
+        let token = self.token(Plane::Arm).await?;
+        name_in(&token).ok_or_else(|| Error::Credential {
+            audience: Plane::Arm.audience(),
+            why: "the token names nobody".into(),
+        })
+    }
+
     /// Sets how many calls a second the storage account behind `url` is given.
     pub fn pace_account(&self, url: &Url, per_second: u32) {
         self.pacer.set(&call::scope(url), f64::from(per_second));
@@ -156,5 +169,40 @@ impl Azure {
 
     fn tokens(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, AccessToken>> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name in the claims of a token: of a person, else of an application.
+fn name_in(token: &str) -> Option<String> {
+    let claims = token.split('.').nth(1)?;
+    let claims = BASE64_URL_SAFE_NO_PAD
+        .decode(claims.trim_end_matches('='))
+        .ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+    ["upn", "preferred_username", "unique_name", "appid", "oid"]
+        .iter()
+        .find_map(|name| claims[name].as_str())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_a_token_names() {
+        let token = |claims: &str| format!("e30.{}.sig", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        for (token, expected) in [
+            (
+                token(r#"{"upn":"ann@example.com","oid":"1"}"#),
+                Some("ann@example.com"),
+            ),
+            (token(r#"{"appid":"2","oid":"1"}"#), Some("2")),
+            (token(r#"{"sub":"x"}"#), None),
+            ("no token".to_owned(), None),
+        ] {
+            assert_eq!(name_in(&token).as_deref(), expected);
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! The commands.
 
+mod changes;
 mod check;
+mod follow;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
+mod run;
 mod runs;
 mod serve;
 
@@ -11,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, settings_file};
@@ -45,6 +49,12 @@ enum Command {
     Local(local::Arguments),
     /// Read the estate file and tell everything that is wrong. Needs no network.
     Check(check::Arguments),
+    /// Do work here and now.
+    #[command(subcommand)]
+    Run(run::Arguments),
+    /// Show changes, propose them, decide about them, and stop all of them.
+    #[command(subcommand)]
+    Changes(changes::Arguments),
     /// Show runs, newest first, or one run with its tasks and findings.
     Runs(runs::Arguments),
     /// Read or prove the journal.
@@ -74,6 +84,9 @@ pub async fn run() -> ExitCode {
         #[cfg(feature = "local")]
         Command::Local(arguments) => local::run(arguments).await,
         command => {
+            if let Some(outcome) = in_their_environment(&settings) {
+                return outcome.unwrap_or_else(|error| failed(3, &error));
+            }
             let config = match config() {
                 Ok(config) => config,
                 // The host shows standard error as an error, and quotes it when the handler ends.
@@ -81,6 +94,8 @@ pub async fn run() -> ExitCode {
             };
             match command {
                 Command::Serve => serve::run(config).await,
+                Command::Run(arguments) => run::run(config, arguments).await,
+                Command::Changes(arguments) => changes::run(config, arguments).await,
                 Command::Runs(arguments) => runs::run(config, arguments).await,
                 Command::Journal(arguments) => journal::run(config, arguments).await,
                 _ => Ok(ExitCode::SUCCESS),
@@ -88,6 +103,29 @@ pub async fn run() -> ExitCode {
         }
     };
     outcome.unwrap_or_else(|error| failed(3, &error))
+}
+
+/// The Azure SDK finds a managed identity in the environment and nowhere else. When settings from a
+/// file name one, this program starts itself once more with them as its environment.
+fn in_their_environment(settings: &BTreeMap<String, String>) -> Option<anyhow::Result<ExitCode>> {
+    const IDENTITY: &str = "IDENTITY_ENDPOINT";
+    if !settings.contains_key(IDENTITY) || std::env::var_os(IDENTITY).is_some() {
+        return None;
+    }
+    let again = || {
+        let program = std::env::current_exe().context("find the running program")?;
+        let missing = settings
+            .iter()
+            .filter(|(name, _)| std::env::var_os(name).is_none());
+        let status = std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .envs(missing)
+            .status()
+            .context("start with the settings as the environment")?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(ExitCode::from(code.unwrap_or(3)))
+    };
+    Some(again())
 }
 
 fn failed(code: u8, error: &anyhow::Error) -> ExitCode {

@@ -4,15 +4,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::follow::code;
 use crate::app::{App, Clock};
 use crate::config::Config;
-use crate::journal::{Run, RunId, RunState};
+use crate::journal::{Run, RunId};
 use crate::operations::runs;
 
 /// How often a followed run is read.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Exit codes: 0 shown, 1 the run failed or was missed, 3 there is no such run.
+/// Exit codes: 0 shown, 1 the run failed, was held back or missed, 3 there is no such run.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Show this run only, with its tasks and findings.
@@ -52,8 +53,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
     } else {
         print!("{}", whole(&run));
     }
-    let bad = matches!(run.state, RunState::Failed | RunState::Missed);
-    Ok(ExitCode::from(u8::from(bad)))
+    Ok(ExitCode::from(code(run.state)))
 }
 
 async fn list(app: &App, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -98,7 +98,7 @@ fn line(run: &Run) -> String {
     .to_owned()
 }
 
-fn whole(run: &Run) -> String {
+pub(super) fn whole(run: &Run) -> String {
     let mut text = format!("run       {}\nstate     {}\n", run.id, run.state);
     let mut at = |name: &str, time: Option<chrono::DateTime<chrono::Utc>>| {
         if let Some(time) = time {
@@ -117,9 +117,27 @@ fn whole(run: &Run) -> String {
         .flat_map(|t| &t.findings)
         .chain(&run.findings);
     for task in &run.tasks {
+        let took = (task.finished - task.started).num_milliseconds();
         text.push_str(&format!(
-            "task      {}: {}, {}\n",
-            task.task, task.state, task.summary
+            "task      {}: {} in {}.{:03} s, {}\n",
+            task.task,
+            task.state,
+            took / 1000,
+            took % 1000,
+            task.summary
+        ));
+        for (name, n) in &task.counts {
+            text.push_str(&format!("          {n:>7} {}\n", name.replace('_', " ")));
+        }
+    }
+    for note in &run.changes {
+        let outcome = note.outcome.as_ref().map(ToString::to_string);
+        text.push_str(&format!(
+            "change    {} (hash {}): {}; {}\n",
+            note.id,
+            &note.hash.as_str()[..12],
+            note.difference,
+            outcome.unwrap_or_else(|| "under way".into())
         ));
     }
     for finding in findings {

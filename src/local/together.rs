@@ -42,10 +42,18 @@ impl Services {
             estate: Some(estate(&options.app)?),
         })
         .await?;
-        let values = settings(&simulator);
+        // New at every start, like the other keys.
+        let people = ["operator", "reviewer"].map(|name| (name, uuid::Uuid::new_v4().simple()));
+        let values = settings(
+            &simulator,
+            &people.map(|(name, key)| format!("{name}:{key}")),
+        );
         let file = json!({ "IsEncrypted": false, "Values": values });
         let settings = options.data.join("settings.json");
         write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
+        for (name, key) in people {
+            write_private(&options.data.join(format!("{name}.key")), &key.to_string())?;
+        }
         write_private(&options.data.join("sim.key"), simulator.sim_key())?;
         write_private(&options.data.join("sim.url"), &simulator.url())?;
         Ok(Self {
@@ -128,18 +136,25 @@ impl Local {
             if !shown["finished"].is_null() {
                 let mut lines = vec![format!(
                     "{cadence} maintenance: {}",
-                    shown["state"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .replace('_', " ")
+                    text(&shown["state"]).replace('_', " ")
                 )];
+                let findings = |of: &Value| of["findings"].as_array().cloned().unwrap_or_default();
                 for task in shown["tasks"].as_array().into_iter().flatten() {
                     lines.push(format!(
                         "  {}: {}",
-                        task["task"].as_str().unwrap_or_default(),
-                        task["summary"].as_str().unwrap_or_default()
+                        text(&task["task"]),
+                        text(&task["summary"])
                     ));
+                    for finding in findings(task) {
+                        lines.push(format!(
+                            "    {} ({}): {}",
+                            text(&finding["code"]),
+                            text(&finding["subject"]),
+                            text(&finding["message"])
+                        ));
+                    }
                 }
+                lines.extend(self.proposals(&shown));
                 return Ok(lines.join("\n"));
             }
             anyhow::ensure!(
@@ -150,22 +165,43 @@ impl Local {
         }
     }
 
+    /// What a run proposed and nobody has decided about, with the command that approves it.
+    fn proposals(&self, run: &Value) -> Vec<String> {
+        let waits = |note: &&Value| note["outcome"] == "awaiting_approval";
+        let changes = run["changes"].as_array().into_iter().flatten();
+        changes
+            .filter(waits)
+            .flat_map(|note| {
+                [
+                    format!("\nProposed: {}", text(&note["difference"])),
+                    format!(
+                        "  {} changes approve {} --hash {} --reason 'looked at it'",
+                        program(),
+                        text(&note["id"]),
+                        text(&note["hash"]).get(..12).unwrap_or_default()
+                    ),
+                ]
+            })
+            .collect()
+    }
+
     /// What a newcomer can do now.
     #[must_use]
     pub fn what_to_try(&self) -> String {
         let (url, data) = (self.host.url(), self.data.display());
-        let program = std::env::args()
-            .next()
-            .unwrap_or_else(|| "poolkeeper".into());
+        let program = program();
         format!(
             "\nPoolkeeper is up, with no cloud. Open\n\
              \x20 {url}/api/runs      runs, newest first\n\
+             \x20 {url}/api/changes   what was proposed and what became of it\n\
              \x20 {url}/api/health    version and ok\n\
              or try in a second terminal\n\
              \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
              \x20 curl -X POST {url}/api/maintenance/daily -d ''\n\
              \x20 curl -X POST {url}/admin/functions/minute-tick -H \"x-functions-key: $(cat {data}/admin.key)\" -d '{{}}'\n\
              \x20 {program} runs\n\
+             \x20 {program} changes list\n\
+             \x20 {program} run maintenance daily --dry-run\n\
              \x20 {program} journal verify\n\
              State is kept in {data}. Ctrl-C stops everything.\n"
         )
@@ -177,8 +213,18 @@ impl Local {
     }
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "poolkeeper".into())
+}
+
 /// What points the handler at the embedded estate.
-fn settings(simulator: &Simulator) -> BTreeMap<String, String> {
+fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String> {
     [
         ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
         ("AzureWebJobsStorage", simulator.connection_string()),
@@ -190,6 +236,7 @@ fn settings(simulator: &Simulator) -> BTreeMap<String, String> {
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),
+        ("POOLKEEPER_OPERATOR_KEYS", people.join(",")),
         ("POOLKEEPER_LOG", "text".into()),
     ]
     .into_iter()

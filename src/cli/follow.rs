@@ -1,0 +1,104 @@
+//! Work that is done here and now, with its progress on standard error.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::journal::{Chain, Event, Run, RunId, RunState, Step};
+use crate::operations::{Settled, runs, settle};
+
+/// How often the journal of a followed run is read.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// Brings an accepted run to its end in this process, or stays with the process that has it, and
+/// tells each step as it is written down.
+///
+/// Errors: the run cannot be worked here; it stays accepted, and the minute tick will take it up.
+pub(super) async fn work_out(app: &App, id: &RunId) -> anyhow::Result<Run> {
+    let told = tell(app, id);
+    let worked = async {
+        match settle(app, id).await {
+            Err(error) => Err(error),
+            // The telling ends when the run does, whoever works it.
+            Ok(Settled::Elsewhere) => {
+                eprintln!("another process works the run; staying with it");
+                std::future::pending().await
+            }
+            Ok(Settled::Done(_) | Settled::Already) => Ok(()),
+        }
+    };
+    tokio::select! {
+        told = told => told?,
+        worked = worked => worked?,
+    }
+    loop {
+        if let Some(run) = runs::one(app, id).await?
+            && run.state.is_final()
+        {
+            return Ok(run);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Tells the records of a run as they come, until its last one.
+async fn tell(app: &App, id: &RunId) -> anyhow::Result<()> {
+    let store = app.store()?;
+    let mut told = 0;
+    loop {
+        if let Some(log) = store.log(&id.log()).await? {
+            let chain = Chain::read(id.as_str(), &log);
+            let from = told;
+            for (_, record) in chain.records.iter().filter(|(_, r)| r.seq > from) {
+                told = record.seq;
+                if let Some(line) = line(&record.event) {
+                    eprintln!("{}  {line}", record.at.format("%H:%M:%S"));
+                }
+                if matches!(record.event, Event::Finished { .. }) {
+                    return Ok(());
+                }
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a step says to who waits for it.
+fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::TaskStarted { task } => format!("{task} ..."),
+        Event::TaskFinished { report } => {
+            format!("{}: {}, {}", report.task, report.state, report.summary)
+        }
+        Event::Found { finding } => format!("{}: {}", finding.code, finding.message),
+        Event::Change { change, step } => match step {
+            Step::Proposed { what, .. } => format!("change {change}: {}", what.difference()),
+            Step::Approved { by, .. } => format!("change {change}: approved by {by}"),
+            Step::Intent { what, .. } => format!("change {change}: {what}"),
+            Step::BatchDone {
+                batch,
+                deleted,
+                gone,
+                spared,
+                failed,
+            } => format!(
+                "change {change}: batch {}: {deleted} deleted, {gone} gone before, {spared} spared, {failed} failed",
+                batch + 1
+            ),
+            Step::Came { to } => format!("change {change}: {to}"),
+        },
+        Event::Note { text } => text.clone(),
+        Event::Accepted { .. }
+        | Event::Started
+        | Event::Finished { .. }
+        | Event::Missed { .. }
+        | Event::KillSwitch { .. } => return None,
+    })
+}
+
+/// 0 done, with findings or without; 1 failed, held back or missed.
+pub(super) fn code(state: RunState) -> u8 {
+    u8::from(matches!(
+        state,
+        RunState::Failed | RunState::Held | RunState::Missed
+    ))
+}
