@@ -408,8 +408,148 @@ async fn lists_come_page_by_page() {
     let missing = "providers/Microsoft.App/containerApps/none/revisions";
     let refused = azure.get(missing, APPS).await;
     assert_eq!(refused.refusal(), (404, "ResourceNotFound".into()));
-    let other = azure.get(revisions, "2023-05-01").await;
-    assert_eq!(other.refusal(), (400, "InvalidApiVersionParameter".into()));
+}
+
+#[tokio::test]
+async fn every_resource_of_the_estate_is_shown_and_nothing_else() {
+    let azure = Azure::start().await;
+    let account = "providers/Microsoft.DocumentDB/databaseAccounts/cosmos-agents-jpe";
+    let workspace = "providers/Microsoft.OperationalInsights/workspaces/log-agents-jpe";
+    let database_offer = format!("{DATABASE}/throughputSettings/default");
+    for (path, version, name) in [
+        (account, COSMOS, "cosmos-agents-jpe"),
+        (&format!("{DATABASE}/containers/runs"), COSMOS, "runs"),
+        (&database_offer, COSMOS, "default"),
+        (
+            "providers/Microsoft.App/containerApps/agent-worker",
+            APPS,
+            "agent-worker",
+        ),
+        (
+            "providers/Microsoft.App/managedEnvironments/cae-jpe",
+            APPS,
+            "cae-jpe",
+        ),
+        (ACCOUNT, STORAGE, "stagentsjpe"),
+        (
+            "providers/Microsoft.KeyVault/vaults/kv-agents-jpe",
+            "2023-07-01",
+            "kv-agents-jpe",
+        ),
+        (workspace, "2023-09-01", "log-agents-jpe"),
+    ] {
+        let answer = azure.get(path, version).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert_eq!(text(&answer.json()["name"]), name);
+        assert!(!answer.header("etag").is_empty(), "{path}");
+        let other = path
+            .replace("-jpe", "-jpx")
+            .replace("/runs", "/walks")
+            .replace("worker", "x")
+            .replace("stagents", "stnobody");
+        let other = azure.get(&other, version).await;
+        assert_eq!(other.status, 404, "{path}: {}", other.text);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_resource_manager_does_not_understand_are_refused() {
+    let azure = Azure::on(World::start_unrecorded().await).await;
+    let app = "providers/Microsoft.App/containerApps/agent-api";
+    let old = azure.get(app, "2023-05-01").await;
+    assert_eq!(old.refusal(), (400, "InvalidApiVersionParameter".into()));
+    let unknown = azure
+        .get("providers/Microsoft.Nothing/things/x", APPS)
+        .await;
+    assert_eq!(unknown.refusal(), (404, "InvalidResourceType".into()));
+    let delete = send(azure.request(Method::DELETE, app, APPS)).await;
+    assert_eq!(delete.refusal(), (405, "MethodNotAllowed".into()));
+    let both = json!({ "properties": { "resource": {
+        "throughput": 400, "autoscaleSettings": { "maxThroughput": 1000 },
+    } } });
+    let both = azure
+        .write(Method::PUT, &offer("runs"), COSMOS, &both)
+        .await;
+    assert_eq!(both.refusal(), (400, "BadRequest".into()));
+    let no_json = azure.request(Method::PUT, &offer("runs"), COSMOS);
+    let no_json = send(no_json.body(manual(500).to_string())).await;
+    assert_eq!(no_json.refusal(), (415, "UnsupportedMediaType".into()));
+    let url = format!(
+        "{}{GROUP}/{app}?api-version={APPS}",
+        azure.world.simulator.url()
+    );
+    let stranger = send(azure.world.http.get(url).bearer_auth(&azure.blob)).await;
+    assert_eq!(
+        stranger.refusal(),
+        (401, "InvalidAuthenticationToken".into())
+    );
+    assert!(
+        stranger
+            .header("www-authenticate")
+            .starts_with("Bearer authorization_uri=")
+    );
+    assert_eq!(azure.changes().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_the_simulator_itself_can_be_asked_over_http() {
+    let azure = Azure::on(World::start_unrecorded().await).await;
+    let simulator = &azure.world.simulator;
+    let sim = async |method: Method, what: &str, body: Value| {
+        let url = format!("{}/_sim/{what}", simulator.url());
+        let request = azure.world.http.request(method, url).json(&body);
+        send(request.header("x-sim-key", simulator.sim_key())).await
+    };
+    for (what, body) in [
+        ("clock", json!({ "advanceSeconds": -1 })),
+        ("permissions", json!({ "none": [] })),
+        ("operations", json!({})),
+        ("limit", json!({ "per_minute": 3 })),
+        ("alerts", json!({ "id": "a" })),
+    ] {
+        let answer = sim(Method::POST, what, body).await;
+        assert_eq!(answer.status, 400, "{what}: {}", answer.text);
+    }
+    let alert = json!({
+        "id": "a-1", "target": format!("{GROUP}/{ACCOUNT}"), "rule": "r", "severity": "Sev1",
+        "condition": "Fired",
+    });
+    assert_eq!(sim(Method::POST, "alerts", alert).await.status, 204);
+    let path = "providers/Microsoft.AlertsManagement/alerts/a-1";
+    assert_eq!(azure.get(path, "2019-03-01").await.status, 200);
+    let only = json!({ "only": ["*/write"] });
+    assert_eq!(sim(Method::POST, "permissions", only).await.status, 204);
+    assert_eq!(azure.get(ACCOUNT, STORAGE).await.status, 403);
+    let takes = json!({ "takeMs": 0 });
+    assert_eq!(sim(Method::POST, "operations", takes).await.status, 204);
+    let put = azure
+        .write(Method::PUT, &offer("runs"), COSMOS, &manual(500))
+        .await;
+    assert_eq!(put.status, 202);
+    assert_eq!(
+        sim(Method::DELETE, "permissions", json!(null)).await.status,
+        204
+    );
+    assert_eq!(azure.offer("runs").await["throughput"], 500);
+    let limit = json!({ "contains": "/storageAccounts/", "per_second": 0.001, "burst": 1 });
+    assert_eq!(sim(Method::POST, "limit", limit).await.status, 204);
+    assert_eq!(azure.get(ACCOUNT, STORAGE).await.status, 200);
+    let refused = azure.get(ACCOUNT, STORAGE).await;
+    assert_eq!(refused.refusal(), (429, "TooManyRequests".into()));
+    let counts = sim(Method::GET, "limit", json!(null)).await.json();
+    assert_eq!(
+        (&counts["calls"], &counts["refused"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(sim(Method::DELETE, "limit", json!(null)).await.status, 204);
+    assert_eq!(azure.get(ACCOUNT, STORAGE).await.status, 200);
+    let changes = sim(Method::GET, "changes", json!(null)).await.json();
+    assert_eq!(
+        changes,
+        json!(["cosmos-agents-jpe/agents/runs: throughput 400 -> 500 RU/s"])
+    );
+    let mutations = sim(Method::GET, "mutations", json!(null)).await.json();
+    assert_eq!(mutations, json!([format!("PUT {GROUP}/{}", offer("runs"))]));
 }
 
 /// What a list of blobs says of each, by name.
@@ -441,6 +581,7 @@ async fn logs_are_deleted_except_those_that_must_be_kept() {
     let (audit, _) = &blobs(&azure, "audit-logs", "").await[0];
     let (access, _) = &blobs(&azure, "access-logs", "").await[0];
     let free = format!("app-logs/{}", listed[0].0);
+    let before = [("if-unmodified-since", "Thu, 01 Jan 2026 00:00:00 GMT")];
     let etag = [("if-match", "\"0x1\"")];
     let none: [(&str, &str); 0] = [];
     for (name, path, headers, status, code) in [
@@ -461,14 +602,15 @@ async fn logs_are_deleted_except_those_that_must_be_kept() {
             "BlobImmutableDueToPolicy",
         ),
         ("an old etag", &free, &etag, 412, "ConditionNotMet"),
+        ("a write since", &free, &before, 412, "ConditionNotMet"),
         ("nothing there", "app-logs/none", &none, 404, "BlobNotFound"),
     ] {
         let answer = azure.blob("DELETE", path, headers).await;
         assert_eq!(answer.refusal(), (status, code.into()), "{name}");
     }
-    let overwrite = [("x-ms-blob-type", "BlockBlob")];
+    let metadata = format!("audit-logs/{audit}?comp=metadata");
     let answer = azure
-        .blob("PUT", &format!("audit-logs/{audit}"), &overwrite)
+        .blob("PUT", &metadata, &[("x-ms-meta-kept", "no")])
         .await;
     assert_eq!(
         answer.refusal(),
@@ -497,7 +639,7 @@ async fn logs_are_deleted_except_those_that_must_be_kept() {
         .map(|path| format!("stagentsjpe/{}", path.replacen('/', ": deleted ", 1)))
         .into();
     assert_eq!(azure.changes().await, lines);
-    assert_eq!(simulator.mutations().len(), 11);
+    assert_eq!(simulator.mutations().len(), 12);
 }
 
 #[tokio::test]
@@ -537,6 +679,9 @@ async fn a_blob_can_be_kept_by_itself_and_its_list_says_so() {
         ("reports/held.pdf", "BlobImmutableDueToLegalHold"),
         ("reports/kept.pdf", "BlobImmutableDueToPolicy"),
     ] {
+        let overwrite = [("x-ms-blob-type", "BlockBlob")];
+        let answer = azure.blob("PUT", path, &overwrite).await;
+        assert_eq!(answer.refusal(), (409, code.into()), "{path}");
         let answer = azure.blob("DELETE", path, &[]).await;
         assert_eq!(answer.refusal(), (409, code.into()), "{path}");
     }
@@ -652,7 +797,8 @@ async fn a_table_keeps_what_it_is_told_for_as_long_as_is_set() {
         "providers/Microsoft.OperationalInsights/workspaces/log-agents-jpe/tables/AppTraces";
     let version = "2022-10-01";
     let set = |days: i64| json!({ "properties": { "retentionInDays": days } });
-    let refused = azure.write(Method::PATCH, table, version, &set(3)).await;
+    let less = json!({ "properties": { "retentionInDays": 90, "totalRetentionInDays": 60 } });
+    let refused = azure.write(Method::PATCH, table, version, &less).await;
     assert_eq!(refused.refusal(), (400, "InvalidParameter".into()));
     let answer = azure.write(Method::PATCH, table, version, &set(90)).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
@@ -867,14 +1013,25 @@ async fn time_that_is_moved_ahead_ends_a_lease_and_stays_so() {
         204
     );
     assert_eq!(azure.blob("DELETE", path, &[]).await.status, 202);
-    let before = simulator.now();
+    let hour = blobs(&azure, "app-logs", "&maxresults=1").await[0]
+        .0
+        .clone();
+    let deleted = azure.blob("DELETE", &format!("app-logs/{hour}"), &[]).await;
+    assert_eq!(deleted.status, 202);
+    let before = azure.world.simulator.now();
     let world = azure.world.restart_storage().await;
     let after = world.simulator.now();
     assert!(after >= before, "{after} is not before {before}");
-    assert_eq!(
-        world.simulator.changes().await,
-        ["stagentsjpe/reports: deleted leased.pdf"]
-    );
+    let lines = [
+        "stagentsjpe/reports: deleted leased.pdf".to_owned(),
+        format!("stagentsjpe/app-logs: deleted {hour}"),
+    ];
+    assert_eq!(world.simulator.changes().await, lines);
+    let there = world
+        .simulator
+        .has_blob("stagentsjpe", "app-logs", &hour)
+        .await;
+    assert!(!there, "what was deleted is not made again");
 }
 
 #[tokio::test]
@@ -893,6 +1050,28 @@ async fn our_own_account_is_no_part_of_the_estate_and_others_are_not_there() {
     assert_eq!(other.refusal(), (404, "ResourceNotFound".into()));
     assert_eq!(azure.changes().await, [""; 0]);
     assert_eq!(azure.world.simulator.mutations(), [""; 0]);
+    // A signature is as good as a token, for its own account.
+    let signed = async |account: &str| {
+        let url = azure.world.simulator.blob_url_of("stagentsjpe");
+        let (_, signature) = url.split_once('?').expect("a signature");
+        let url = format!(
+            "{}/blob/{account}/reports?restype=container&{signature}",
+            azure.world.simulator.url()
+        );
+        send(
+            azure
+                .world
+                .http
+                .get(url)
+                .header("x-ms-version", "2025-11-05"),
+        )
+        .await
+    };
+    assert_eq!(signed("stagentsjpe").await.status, 200);
+    assert_eq!(
+        signed(own).await.refusal(),
+        (403, "AuthenticationFailed".into())
+    );
     assert_eq!(azure.blob("PUT", "reports/a.pdf", &put).await.status, 201);
     assert_eq!(azure.changes().await, ["stagentsjpe/reports: wrote a.pdf"]);
     assert_eq!(

@@ -60,7 +60,7 @@ impl World {
                 data: data.clone(),
                 port: 0,
                 record: recordings(),
-                estate: None,
+                estate: Some(estate()),
             })
             .await
             {

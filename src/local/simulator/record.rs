@@ -92,7 +92,8 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
         ));
     }
     if path.starts_with("/subscriptions/") {
-        if path.to_ascii_lowercase().contains("/managedenvironments/") {
+        let lower = path.to_ascii_lowercase();
+        if lower.contains("/managedenvironments/") && lower.contains("/certificates") {
             return None;
         }
         let url = format!("https://management.azure.com{path}{mark}{query}");

@@ -201,6 +201,14 @@ fn may_write(call: &Call, blob: Option<&Blob>, now: i64) -> Result<(), Refusal> 
             _ => return Err(unmet()),
         }
     }
+    let since = call
+        .header("if-unmodified-since")
+        .and_then(|text| chrono::DateTime::parse_from_rfc2822(text).ok());
+    if let (Some(since), Some(blob)) = (since, blob)
+        && blob.modified / 1000 > since.timestamp()
+    {
+        return Err(unmet());
+    }
     let held = blob.and_then(|b| b.held_by(now));
     match (held, call.header("x-ms-lease-id")) {
         (None, None) => Ok(()),
