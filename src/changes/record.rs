@@ -29,7 +29,6 @@ pub struct ChangeRecord {
     pub until: DateTime<Utc>,
     /// How many decisions were made about it: each has a run of its own.
     pub decisions: u32,
-    #[serde(flatten)]
     pub outcome: Option<Outcome>,
     /// When the outcome was written.
     pub settled: Option<DateTime<Utc>>,

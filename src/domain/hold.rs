@@ -110,7 +110,7 @@ impl fmt::Display for Hold {
 
 /// What a change came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "outcome")]
+#[serde(rename_all = "snake_case", tag = "is")]
 pub enum Outcome {
     /// A dry run: it would have been proposed or made.
     Planned,

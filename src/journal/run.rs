@@ -220,7 +220,6 @@ pub struct ChangeNote {
     /// Parts of it that are done.
     #[serde(default)]
     pub batches: Vec<u32>,
-    #[serde(flatten)]
     pub outcome: Option<Outcome>,
 }
 

@@ -165,9 +165,21 @@ impl Local {
         }
     }
 
+    /// How this program is started so that it finds this estate.
+    fn program(&self) -> String {
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "poolkeeper".into());
+        if self.data == Path::new(".poolkeeper") {
+            program
+        } else {
+            format!("{program} --settings {}/settings.json", self.data.display())
+        }
+    }
+
     /// What a run proposed and nobody has decided about, with the command that approves it.
     fn proposals(&self, run: &Value) -> Vec<String> {
-        let waits = |note: &&Value| note["outcome"] == "awaiting_approval";
+        let waits = |note: &&Value| note["outcome"]["is"] == "awaiting_approval";
         let changes = run["changes"].as_array().into_iter().flatten();
         changes
             .filter(waits)
@@ -176,7 +188,7 @@ impl Local {
                     format!("\nProposed: {}", text(&note["difference"])),
                     format!(
                         "  {} changes approve {} --hash {} --reason 'looked at it'",
-                        program(),
+                        self.program(),
                         text(&note["id"]),
                         text(&note["hash"]).get(..12).unwrap_or_default()
                     ),
@@ -189,7 +201,7 @@ impl Local {
     #[must_use]
     pub fn what_to_try(&self) -> String {
         let (url, data) = (self.host.url(), self.data.display());
-        let program = program();
+        let program = self.program();
         format!(
             "\nPoolkeeper is up, with no cloud. Open\n\
              \x20 {url}/api/runs      runs, newest first\n\
@@ -215,12 +227,6 @@ impl Local {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-fn program() -> String {
-    std::env::args()
-        .next()
-        .unwrap_or_else(|| "poolkeeper".into())
 }
 
 /// What points the handler at the embedded estate.

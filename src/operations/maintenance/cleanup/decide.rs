@@ -22,6 +22,8 @@ pub(super) enum Skip {
     OddName,
     /// A disk, and no log.
     PageBlob,
+    /// A lifecycle rule deletes blobs of its kind here.
+    LeftToLifecycle,
 }
 
 impl Skip {
@@ -33,6 +35,7 @@ impl Skip {
             Self::HasSnapshot => "has_snapshot",
             Self::OddName => "odd_name",
             Self::PageBlob => "page_blob",
+            Self::LeftToLifecycle => "left_to_lifecycle",
         }
     }
 }
@@ -42,6 +45,8 @@ impl Skip {
 pub(super) struct Sieve {
     older_than: DateTime<Utc>,
     now: DateTime<Utc>,
+    /// Kinds of blobs that a lifecycle rule deletes here.
+    covered: Vec<&'static str>,
     going: BTreeMap<String, Listed>,
     with_snapshots: BTreeSet<String>,
     skipped: BTreeMap<Skip, u64>,
@@ -60,10 +65,11 @@ pub(super) struct Sieved {
 }
 
 impl Sieve {
-    pub(super) fn new(keep_days: u32, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(keep_days: u32, covered: Vec<&'static str>, now: DateTime<Utc>) -> Self {
         Self {
             older_than: now - Duration::days(i64::from(keep_days)),
             now,
+            covered,
             going: BTreeMap::new(),
             with_snapshots: BTreeSet::new(),
             skipped: BTreeMap::new(),
@@ -91,6 +97,12 @@ impl Sieve {
             Some(Skip::OddName)
         } else if blob.kind == "PageBlob" {
             Some(Skip::PageBlob)
+        } else if self
+            .covered
+            .iter()
+            .any(|kind| kind.eq_ignore_ascii_case(&blob.kind))
+        {
+            Some(Skip::LeftToLifecycle)
         } else {
             None
         };
@@ -134,25 +146,23 @@ pub(super) enum Lifecycle {
     None,
 }
 
-/// Finds the rule that deletes everything in `container` below `prefix` soonest.
+/// The kinds of blobs that logs are written as, as lifecycle rules name them.
+pub(super) const KINDS: [&str; 2] = ["blockBlob", "appendBlob"];
+
+/// Finds the rule that deletes every blob of one kind in `container` below `prefix` soonest.
 pub(super) fn lifecycle(
     rules: &[DeletionRule],
     container: &str,
     prefix: &str,
+    kind: &str,
     keep_days: u32,
 ) -> Lifecycle {
     let place = format!("{container}/{prefix}");
     let covers = |rule: &&DeletionRule| {
-        let all_kinds = ["blockBlob", "appendBlob"]
-            .iter()
-            .all(|kind| rule.kinds.iter().any(|k| k == kind));
-        let here = rule.prefixes.is_empty()
-            || rule
-                .prefixes
-                .iter()
-                // A rule for `app` is one for `app-logs` as well.
-                .any(|start| place.starts_with(start.as_str()));
-        all_kinds && here
+        // A rule for `app` is one for `app-logs` as well.
+        let starts = |start: &String| place.starts_with(start.as_str());
+        rule.kinds.iter().any(|k| k == kind)
+            && (rule.prefixes.is_empty() || rule.prefixes.iter().any(starts))
     };
     let Some(rule) = rules.iter().filter(covers).min_by_key(|r| r.after_days) else {
         return Lifecycle::None;
@@ -278,7 +288,7 @@ mod tests {
             ),
         ];
         for (name, blob, goes, skip) in cases {
-            let mut sieve = Sieve::new(30, now());
+            let mut sieve = Sieve::new(30, Vec::new(), now());
             sieve.take(blob);
             let sieved = sieve.done();
             assert_eq!(sieved.going.len() == 1, goes, "{name}");
@@ -288,12 +298,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_lifecycle_rule_deletes_is_left_to_it() {
+        let mut sieve = Sieve::new(30, vec!["appendBlob"], now());
+        sieve.take(blob("block", 31));
+        sieve.take(Blob {
+            kind: "AppendBlob".into(),
+            ..blob("append", 31)
+        });
+        let sieved = sieve.done();
+        assert_eq!(sieved.going[0].0, "block");
+        assert_eq!(sieved.skipped[&Skip::LeftToLifecycle], 1);
+    }
+
+    #[test]
     fn a_blob_with_snapshots_stays_wherever_they_are_listed() {
         let snapshot = |name| Blob {
             is_snapshot: true,
             ..blob(name, 40)
         };
-        let mut sieve = Sieve::new(30, now());
+        let mut sieve = Sieve::new(30, Vec::new(), now());
         for entry in [
             snapshot("a"),
             blob("a", 40),
@@ -370,13 +393,14 @@ mod tests {
                 covers("soon", 10),
             ),
             (
-                "one kind of blobs only",
-                vec![rule("r", &[], 10, &["blockBlob"])],
+                "another kind of blobs",
+                vec![rule("r", &[], 10, &["appendBlob"])],
                 "",
                 Lifecycle::None,
             ),
         ] {
-            assert_eq!(lifecycle(&rules, "logs", prefix, 30), expected, "{name}");
+            let found = lifecycle(&rules, "logs", prefix, "blockBlob", 30);
+            assert_eq!(found, expected, "{name}");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::changes::{Listed, Manifest, apply, id, protected};
 use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
 use crate::estate::{Kind, LogContainer};
 use crate::journal::{Journal, Run};
-use decide::{Lifecycle, Sieve, Sieved, lifecycle, short_tables};
+use decide::{KINDS, Lifecycle, Sieve, Sieved, lifecycle, short_tables};
 
 /// Who proposes what this task finds.
 const PROPOSER: &str = "poolkeeper";
@@ -134,31 +134,13 @@ async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Opti
         );
         return Ok(None);
     }
-    match lifecycle(&rules, &place.container, &place.prefix, place.keep_days) {
-        Lifecycle::Covers { rule, after_days } => {
-            told.count("containers_covered", 1);
-            tracing::info!(container = name(place), rule, after_days, "left to its lifecycle rule");
-            return Ok(None);
-        }
-        Lifecycle::TooLate { rule, after_days } => told.find(
-            "lifecycle-too-late",
-            name(place),
-            format!(
-                "lifecycle rule `{rule}` deletes after {after_days} days, and the policy says {}",
-                place.keep_days
-            ),
-        ),
-        Lifecycle::None => told.find(
-            "no-lifecycle-rule",
-            name(place),
-            format!(
-                "no lifecycle rule deletes block and append blobs here after {} days: one would do so at no cost",
-                place.keep_days
-            ),
-        ),
+    let covered = by_lifecycle(&rules, place, told);
+    if covered.len() == KINDS.len() {
+        told.count("containers_covered", 1);
+        return Ok(None);
     }
     azure.pace_account(&endpoint, app_pace(app));
-    let mut sieve = Sieve::new(place.keep_days, now);
+    let mut sieve = Sieve::new(place.keep_days, covered, now);
     let mut from = None;
     loop {
         let page = blobs::list(
@@ -182,6 +164,58 @@ async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Opti
         }
     }
     Ok(Some(sieve.done()))
+}
+
+/// The kinds of blobs that lifecycle rules delete in time here. What they do not do is told.
+fn by_lifecycle(
+    rules: &[storage::DeletionRule],
+    place: &LogContainer,
+    told: &mut Told,
+) -> Vec<&'static str> {
+    let (mut covered, mut late) = (Vec::new(), None);
+    for kind in KINDS {
+        match lifecycle(
+            rules,
+            &place.container,
+            &place.prefix,
+            kind,
+            place.keep_days,
+        ) {
+            Lifecycle::Covers { rule, after_days } => {
+                let container = name(place);
+                tracing::info!(
+                    container,
+                    kind,
+                    rule,
+                    after_days,
+                    "left to its lifecycle rule"
+                );
+                covered.push(kind);
+            }
+            Lifecycle::TooLate { rule, after_days } => late = Some((rule, after_days)),
+            Lifecycle::None => {}
+        }
+    }
+    if let Some((rule, after_days)) = late {
+        told.find(
+            "lifecycle-too-late",
+            name(place),
+            format!(
+                "lifecycle rule `{rule}` deletes after {after_days} days, and the policy says {}",
+                place.keep_days
+            ),
+        );
+    } else if covered.is_empty() {
+        told.find(
+            "no-lifecycle-rule",
+            name(place),
+            format!(
+                "no lifecycle rule deletes blobs here after {} days: one would do so at no cost",
+                place.keep_days
+            ),
+        );
+    }
+    covered
 }
 
 fn app_pace(app: &App) -> u32 {
