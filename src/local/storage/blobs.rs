@@ -73,6 +73,16 @@ impl Blob {
             .optional()?)
     }
 
+    /// Whether the lease that holds now ends by itself.
+    fn lease_duration(&self, now: i64) -> Option<&'static str> {
+        self.held_by(now)?;
+        Some(if self.lease_until.is_none() {
+            "infinite"
+        } else {
+            "fixed"
+        })
+    }
+
     /// The lease that holds now: one that has run out holds nothing.
     fn held_by(&self, now: i64) -> Option<&str> {
         self.lease

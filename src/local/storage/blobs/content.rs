@@ -160,6 +160,17 @@ pub(super) async fn get(db: &Db, call: Call) -> Result<Response, Refusal> {
         .header("x-ms-server-encrypted", "true")
         .header("accept-ranges", "bytes")
         .header("content-type", &blob.content_type);
+    if let Some(duration) = blob.lease_duration(now) {
+        builder = builder.header("x-ms-lease-duration", duration);
+    }
+    if blob.legal_hold {
+        builder = builder.header("x-ms-legal-hold", "true");
+    }
+    if let Some(until) = blob.immutable_until {
+        builder = builder
+            .header("x-ms-immutability-policy-until-date", rfc1123_ms(until))
+            .header("x-ms-immutability-policy-mode", "unlocked");
+    }
     if blob.kind == "AppendBlob" {
         builder = builder.header("x-ms-blob-committed-block-count", blob.blocks);
     }

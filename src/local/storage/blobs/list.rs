@@ -67,7 +67,7 @@ pub(super) async fn answer(db: &Db, call: Call) -> Result<Response, Refusal> {
     let _ = write!(
         xml,
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ContainerName=\"{}\"><Prefix>{}</Prefix><MaxResults>{}</MaxResults>",
-        escape(&container),
+        escape(container.rsplit('/').next().unwrap_or_default()),
         escape(&wanted.prefix),
         wanted.most,
     );
@@ -204,6 +204,9 @@ fn one(
             xml,
             "<LeaseStatus>{status}</LeaseStatus><LeaseState>{state}</LeaseState>"
         );
+        if let Some(duration) = blob.lease_duration(now) {
+            let _ = write!(xml, "<LeaseDuration>{duration}</LeaseDuration>");
+        }
     }
     if let Some(until) = blob.immutable_until.filter(|_| wanted.immutability) {
         let _ = write!(
