@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Service};
+use crate::local::world::operations::Ending;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,11 @@ pub enum FaultKind {
     LostAnswer,
     /// 403 as the service says it; nothing is done.
     Denied,
+    /// Resource Manager accepts the change, which fails later. Changes that are done at once are
+    /// done.
+    OperationFails,
+    /// Resource Manager accepts the change and says later that it was done, but nothing is.
+    NoEffect,
     /// The answer comes late.
     Latency { ms: u64 },
 }
@@ -123,7 +129,19 @@ pub(super) async fn before(
             tokio::time::sleep(Duration::from_millis(ms)).await;
             None
         }
-        FaultKind::HalfAnswer | FaultKind::LostAnswer => None,
+        FaultKind::HalfAnswer
+        | FaultKind::LostAnswer
+        | FaultKind::OperationFails
+        | FaultKind::NoEffect => None,
+    }
+}
+
+/// What becomes of a change that is accepted.
+pub(super) fn ending(fault: Option<FaultKind>) -> Ending {
+    match fault {
+        Some(FaultKind::OperationFails) => Ending::Failed,
+        Some(FaultKind::NoEffect) => Ending::NoEffect,
+        _ => Ending::Done,
     }
 }
 

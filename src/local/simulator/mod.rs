@@ -32,6 +32,7 @@ pub use service::Service;
 
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
+use super::world::operations::Ending;
 use super::world::{World, seed};
 use crate::estate::{Estate, Kind};
 use faults::Faults;
@@ -246,7 +247,7 @@ async fn with_faults(shared: &Shared, service: Service, parts: &Parts, body: Byt
     if let Some(refusal) = faults::before(fault, service, parts).await {
         return refusal;
     }
-    let mut response = answer(shared, service, parts, body.clone())
+    let mut response = answer(shared, service, parts, body.clone(), faults::ending(fault))
         .await
         .unwrap_or_else(|refusal| service.refuse(refusal));
     if let Ok(date) = HeaderValue::from_str(&rfc1123(shared.storage.db.clock.now())) {
@@ -264,9 +265,10 @@ async fn answer(
     service: Service,
     parts: &Parts,
     body: Bytes,
+    ending: Ending,
 ) -> Result<Response, Refusal> {
     match service {
-        Service::Arm => arm::answer(shared, parts, &body).await,
+        Service::Arm => arm::answer(shared, parts, &body, ending).await,
         Service::Vault => vault::answer(shared, parts).await,
         Service::Graph => graph::answer(shared, parts).await,
         Service::Identity => Ok(identity::answer(

@@ -15,7 +15,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 const GROUP: usize = 256;
 
 /// Counted up when the tables change.
-const SHAPE: i64 = 3;
+const SHAPE: i64 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS resources (
 CREATE INDEX IF NOT EXISTS resources_by_parent ON resources (parent);
 CREATE TABLE IF NOT EXISTS operations (
   id TEXT PRIMARY KEY, resource TEXT NOT NULL, body TEXT NOT NULL, began INTEGER NOT NULL, ends INTEGER NOT NULL,
-  applied INTEGER NOT NULL DEFAULT 0);
+  applied INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS operations_by_end ON operations (applied, ends);
 CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);

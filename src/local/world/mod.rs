@@ -55,6 +55,17 @@ impl World {
             .await
     }
 
+    /// Runs `job`, which checks a change and begins it, and lets it end as it is told; the
+    /// operation's id.
+    pub(super) async fn change(
+        &self,
+        ending: operations::Ending,
+        job: impl FnOnce(&Connection, i64) -> Result<String, Refusal> + Send + 'static,
+    ) -> Result<String, Refusal> {
+        self.run(move |db, now| operations::with_ending(db, ending, |db| job(db, now)))
+            .await
+    }
+
     /// What was changed, a line each, in order.
     pub(super) async fn changes(&self) -> Result<Vec<String>, Refusal> {
         self.db

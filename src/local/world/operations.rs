@@ -12,6 +12,48 @@ pub(in crate::local) struct Operation {
     /// Milliseconds since 1970.
     pub(in crate::local) began: i64,
     pub(in crate::local) ends: i64,
+    /// Whether it comes to nothing, and says so at its end.
+    pub(in crate::local) failed: bool,
+}
+
+/// What becomes of a change that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::local) enum Ending {
+    Done,
+    /// It comes to nothing, and says so.
+    Failed,
+    /// It comes to nothing, and says that it was done.
+    NoEffect,
+}
+
+/// Runs `job`, which checks a change and begins it. One that is to come to nothing is checked and
+/// answered all the same; nothing else of it remains.
+pub(super) fn with_ending(
+    db: &Connection,
+    ending: Ending,
+    job: impl FnOnce(&Connection) -> Result<String, Refusal>,
+) -> Result<String, Refusal> {
+    if ending == Ending::Done {
+        return job(db);
+    }
+    db.execute_batch("SAVEPOINT ending")?;
+    let begun = job(db).and_then(|id| Ok((find(db, &id)?, id)));
+    db.execute_batch("ROLLBACK TO ending; RELEASE ending")?;
+    let (operation, id) = begun?;
+    if let Some(operation) = operation {
+        db.execute(
+            "INSERT INTO operations (id, resource, body, began, ends, applied, failed)
+             VALUES (?1, ?2, 'null', ?3, ?4, 1, ?5)",
+            params![
+                id,
+                operation.resource,
+                operation.began,
+                operation.ends,
+                ending == Ending::Failed
+            ],
+        )?;
+    }
+    Ok(id)
 }
 
 /// Begins a change of `resource`, which becomes `body` at `ends`, or goes if that is null; the
@@ -46,13 +88,14 @@ pub(in crate::local) fn running(db: &Connection, resource: &str) -> Result<bool,
 pub(in crate::local) fn find(db: &Connection, id: &str) -> Result<Option<Operation>, Refusal> {
     Ok(db
         .query_row(
-            "SELECT resource, began, ends FROM operations WHERE id = ?1",
+            "SELECT resource, began, ends, failed FROM operations WHERE id = ?1",
             [id],
             |row| {
                 Ok(Operation {
                     resource: row.get(0)?,
                     began: row.get(1)?,
                     ends: row.get(2)?,
+                    failed: row.get(3)?,
                 })
             },
         )

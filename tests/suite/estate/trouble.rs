@@ -305,3 +305,56 @@ async fn faults_take_the_shape_of_the_service_they_meet() {
         assert_eq!(answer.refusal(), (storage.0, storage.1.into()), "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_accepted_can_fail_later_or_come_to_nothing() {
+    let azure = Azure::start().await;
+    let app = "providers/Microsoft.App/containerApps/agent-api";
+    let scale = json!({ "location": "japaneast", "properties": { "template": { "scale": {
+        "minReplicas": 4,
+    } } } });
+    let before = azure.get(app, APPS).await.text;
+    for (kind, status, code) in [
+        (FaultKind::OperationFails, "Failed", 409),
+        (FaultKind::NoEffect, "Succeeded", 200),
+    ] {
+        for (method, path, version, body) in [
+            (Method::PUT, offer("threads"), COSMOS, manual(1100)),
+            (Method::PATCH, app.to_owned(), APPS, scale.clone()),
+        ] {
+            let fault = Fault {
+                kind,
+                method: Some(method.to_string()),
+                times: Some(1),
+                ..Fault::default()
+            };
+            azure.world.simulator.fault(fault);
+            let answer = azure.write(method, &path, version, &body).await;
+            assert_eq!(answer.status, 202, "{kind:?} {path}: {}", answer.text);
+            azure.wait();
+            let poll = async |name| {
+                let url = azure.world.http.get(answer.header(name));
+                send(url.bearer_auth(&azure.arm)).await
+            };
+            assert_eq!(poll("location").await.status, code, "{kind:?} {path}");
+            if !answer.header("azure-asyncoperation").is_empty() {
+                let told = poll("azure-asyncoperation").await.json();
+                assert_eq!(told["status"], status, "{kind:?} {path}");
+                assert_eq!(told["error"].is_null(), status == "Succeeded");
+            }
+        }
+    }
+    assert_eq!(azure.offer("threads").await["throughput"], 1000);
+    assert_eq!(azure.get(app, APPS).await.text, before);
+    assert_eq!(azure.changes().await, [""; 0], "nothing was changed");
+    let refused = azure
+        .write(Method::PUT, &offer("threads"), COSMOS, &manual(1150))
+        .await;
+    assert_eq!(refused.status, 400, "what is refused is refused");
+    let done = azure
+        .write(Method::PUT, &offer("threads"), COSMOS, &manual(1100))
+        .await;
+    assert_eq!(done.status, 202);
+    azure.wait();
+    assert_eq!(azure.offer("threads").await["throughput"], 1100);
+}

@@ -23,7 +23,7 @@ pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
     let id = ask
         .shared
         .world
-        .run(move |db, now| {
+        .change(ask.ending, move |db, now| {
             let found = must_be_free(db, &path, if_match.as_deref())?;
             let old = found.body;
             let mut new = old.clone();

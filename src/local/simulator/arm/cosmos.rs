@@ -144,7 +144,7 @@ pub(super) async fn set(ask: &Ask<'_>) -> Result<Response, Refusal> {
     let id = ask
         .shared
         .world
-        .run(move |db, now| {
+        .change(ask.ending, move |db, now| {
             let found = must_be_free(db, &path, if_match.as_deref())?;
             let offer = Offer::read(&found.body)?;
             check(&offer, value, autoscale)?;
@@ -226,7 +226,7 @@ pub(super) async fn migrate(ask: &Ask<'_>, autoscale: bool) -> Result<Response, 
     let id = ask
         .shared
         .world
-        .run(move |db, now| {
+        .change(ask.ending, move |db, now| {
             let found = must_be_free(db, &path, if_match.as_deref())?;
             let old = Offer::read(&found.body)?;
             if old.autoscale == autoscale {

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::service::{admit, query};
 use crate::local::storage::Refusal;
+use crate::local::world::operations::Ending;
 use crate::local::world::{self, Resource};
 use path::Path;
 
@@ -84,6 +85,7 @@ struct Ask<'a> {
     path: Path,
     version: &'static str,
     page: Option<usize>,
+    ending: Ending,
 }
 
 fn known(kind: &str) -> Option<(&'static str, &'static str, Option<usize>)> {
@@ -121,6 +123,7 @@ pub(super) async fn answer(
     shared: &Shared,
     parts: &Parts,
     body: &Bytes,
+    ending: Ending,
 ) -> Result<Response, Refusal> {
     admit(
         &shared.storage.key,
@@ -149,6 +152,7 @@ pub(super) async fn answer(
         path,
         version,
         page,
+        ending,
     };
     match (&parts.method, kind, ask.path.is_list) {
         (&Method::GET, storage::CONTAINER, true) => storage::list(&ask).await,

@@ -15,6 +15,17 @@ use crate::local::world::{self, operations};
 
 const REGION: &str = "japaneast";
 
+/// What an operation says that came to nothing.
+struct Failed {
+    code: &'static str,
+    message: &'static str,
+}
+
+const FAILED: Failed = Failed {
+    code: "OperationFailed",
+    message: "The operation failed. Nothing was changed.",
+};
+
 /// A request to be told how far an operation is.
 pub(super) struct Poll {
     id: String,
@@ -65,7 +76,14 @@ impl Poll {
             if done {
                 body["endTime"] = json!(text(operation.ends));
             }
+            if done && operation.failed {
+                body["status"] = json!("Failed");
+                body["error"] = json!({ "code": FAILED.code, "message": FAILED.message });
+            }
             return Ok(Json(body).into_response());
+        }
+        if done && operation.failed {
+            return Err(Refusal::new(409, FAILED.code, FAILED.message));
         }
         if done {
             let resource = resource.ok_or_else(|| missing(&operation.resource))?;
