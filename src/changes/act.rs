@@ -7,9 +7,16 @@ use chrono::SecondsFormat;
 use crate::azure::{Azure, Error, container_apps, cosmos};
 use crate::domain::{Change, Mutation, Outcome, ResourceId};
 
-/// How often what was changed is looked at, and how long in between at most.
-const LOOKS: u32 = 10;
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
+
+/// How often what was changed is looked at, with growing pauses: some eight seconds for what Azure
+/// has done when it says so, a minute for replicas, which have to start.
+fn looks(mutation: &Mutation) -> u32 {
+    match mutation {
+        Mutation::AppRestart { .. } => 10,
+        _ => 6,
+    }
+}
 
 /// What is there now, held against the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +127,7 @@ pub(super) async fn make_and_read_back(azure: &Azure, change: &Change) -> Outcom
     };
     let mut pause = Duration::from_millis(250);
     let mut last = None;
-    for look in 0..LOOKS {
+    for look in 0..looks(&change.mutation) {
         if look > 0 {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LOOK);

@@ -1,10 +1,10 @@
 //! Deletion of many blobs: by a list that was approved, in batches, each blob only as it was seen.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use futures::{StreamExt as _, stream};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +17,8 @@ use crate::estate::{Estate, LogContainer, Mark};
 use crate::journal::{ChangeNote, Event, Hash, Journal, Run, Step, note};
 
 /// How many blobs one entry of the journal stands for.
-const BATCH: usize = 200;
-/// How many batches are under way, so that the last calls of one do not keep the next waiting.
-const BATCHES_AT_ONCE: usize = 4;
-/// How many deletions are under way in one batch.
+const BATCH: usize = 100;
+/// How many deletions are under way.
 const AT_ONCE: usize = 32;
 /// A cleanup that fails this often is not going to work.
 const MOST_FAILURES: u64 = 50;
@@ -131,66 +129,120 @@ pub(super) async fn carry_out(
         Err(error) => return failed("look at the container", &error),
     }
     azure.pace_account(&endpoint, estate.logs.calls_per_second);
-    let counts = all_batches(app, journal, run, own, &manifest, &endpoint, brake).await?;
+    // What a process that died had deleted is not asked for again, one by one.
+    let left = match own.begun {
+        None => None,
+        Some(_) => match there(azure, &endpoint, place).await {
+            Ok(there) => Some(there),
+            Err(error) => return failed("look at what is left", &error),
+        },
+    };
+    let going = batches(&manifest, &own.batches, left.as_ref());
+    let with = With {
+        azure,
+        endpoint: &endpoint,
+        manifest: &manifest,
+        brake,
+    };
+    let counts = all_batches(app, journal, run, own, going, &with).await?;
     if let Some(hold) = counts.hold {
         return Ok(Outcome::Held { hold });
     }
     verify(azure, &endpoint, &manifest, place, &counts).await
 }
 
-/// Batch after batch, two at once, each written down before it is begun and after it is done.
+/// Blob after blob in the order of the list, so many at once. Each batch is written down before its
+/// first blob goes and after its last one has.
 async fn all_batches(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
     own: &ChangeNote,
-    manifest: &Manifest,
-    endpoint: &Url,
-    brake: &Brake<'_>,
+    going: Vec<Batch<'_>>,
+    with: &With<'_>,
 ) -> anyhow::Result<Counts> {
-    let azure = app.azure()?;
     let mut total = Counts::default();
     let mut under_way = FuturesUnordered::new();
-    let mut waiting = manifest
-        .blobs
-        .chunks(BATCH)
-        .enumerate()
-        .map(|(number, blobs)| (number as u32, blobs))
-        .filter(|(number, _)| !own.batches.contains(number))
-        .collect::<VecDeque<_>>();
+    let mut results = VecDeque::new();
+    let mut open: BTreeMap<u32, (usize, Counts)> = BTreeMap::new();
+    let mut waiting: VecDeque<Batch<'_>> = going.into();
+    let mut next: VecDeque<(u32, &Listed)> = VecDeque::new();
     loop {
         let going = total.hold.is_none() && total.failed < MOST_FAILURES;
-        while going && under_way.len() < BATCHES_AT_ONCE {
-            let Some((number, blobs)) = waiting.pop_front() else {
-                break;
-            };
-            let first = number as usize * BATCH;
-            let step = Step::Intent {
-                batch: Some(number),
-                what: format!(
-                    "delete blobs {} to {} of {}",
-                    first + 1,
-                    first + blobs.len(),
-                    manifest.blobs.len()
-                ),
-            };
-            tell(app, journal, run, own, step).await?;
-            under_way.push(batch(azure, endpoint, manifest, number, blobs, brake));
+        while going && under_way.len() < AT_ONCE {
+            if next.is_empty() {
+                let Some(batch) = waiting.pop_front() else {
+                    break;
+                };
+                let step = Step::Intent {
+                    batch: Some(batch.number),
+                    what: batch.what(with.manifest),
+                };
+                let told = tell(app, journal, run, own, step);
+                meanwhile(told, &mut under_way, &mut results).await?;
+                let counts = Counts {
+                    gone: batch.gone,
+                    ..Counts::default()
+                };
+                open.insert(batch.number, (batch.left.len(), counts));
+                next.extend(batch.left.into_iter().map(|blob| (batch.number, blob)));
+                if next.is_empty() {
+                    // All of it was deleted before this process began.
+                    results.push_back((batch.number, None));
+                    break;
+                }
+            }
+            if let Some((number, blob)) = next.pop_front() {
+                under_way.push(one(number, blob, with));
+            }
         }
-        let Some((number, counts)) = under_way.next().await else {
+        let result = match results.pop_front() {
+            Some(result) => Some(result),
+            None => under_way.next().await,
+        };
+        let Some((number, counts)) = result else {
             return Ok(total);
         };
-        if counts.hold.is_none() {
+        let Some((left, batch)) = open.get_mut(&number) else {
+            continue;
+        };
+        if let Some(counts) = counts {
+            *left -= 1;
+            total.hold = total.hold.take().or(counts.hold.clone());
+            total.failed += counts.failed;
+            total.failure = total.failure.take().or(counts.failure.clone());
+            batch.add(counts);
+        }
+        if *left == 0 && batch.hold.is_none() {
             let step = Step::BatchDone {
                 batch: number,
-                deleted: counts.deleted,
-                gone: counts.gone,
-                spared: counts.spared,
-                failed: counts.failed,
+                deleted: batch.deleted,
+                gone: batch.gone,
+                spared: batch.spared,
+                failed: batch.failed,
             };
-            tell(app, journal, run, own, step).await?;
+            total.deleted += batch.deleted;
+            total.gone += batch.gone;
+            total.spared += batch.spared;
+            open.remove(&number);
+            let told = tell(app, journal, run, own, step);
+            meanwhile(told, &mut under_way, &mut results).await?;
         }
-        total.add(counts);
+    }
+}
+
+/// Waits for the journal without leaving what is under way alone.
+async fn meanwhile<F: Future>(
+    told: impl Future<Output = anyhow::Result<()>>,
+    under_way: &mut FuturesUnordered<F>,
+    results: &mut VecDeque<F::Output>,
+) -> anyhow::Result<()> {
+    let mut told = std::pin::pin!(told);
+    loop {
+        tokio::select! {
+            told = &mut told => return told,
+            Some(result) = under_way.next(), if !under_way.is_empty() => results.push_back(result),
+        }
     }
 }
 
@@ -206,42 +258,67 @@ async fn tell(
     Ok(note(journal, run, event, app.clock.now()).await?)
 }
 
-async fn batch(
-    azure: &Azure,
-    endpoint: &Url,
-    manifest: &Manifest,
-    number: u32,
-    listed: &[Listed],
-    brake: &Brake<'_>,
-) -> (u32, Counts) {
-    // Made before the stream is: a lazy closure over references is not `Send` enough.
-    let each: Vec<_> = listed
-        .iter()
-        .map(|blob| one(azure, endpoint, &manifest.container, blob, brake))
-        .collect();
-    let total = stream::iter(each)
-        .buffer_unordered(AT_ONCE)
-        .fold(Counts::default(), |mut total, counts| async move {
-            total.add(counts);
-            total
-        })
-        .await;
-    (number, total)
+/// What all deletions of one change share.
+struct With<'a> {
+    azure: &'a Azure,
+    endpoint: &'a Url,
+    manifest: &'a Manifest,
+    brake: &'a Brake<'a>,
 }
 
-async fn one(
-    azure: &Azure,
-    endpoint: &Url,
-    container: &str,
-    Listed(name, etag, _): &Listed,
-    brake: &Brake<'_>,
-) -> Counts {
-    let mut counts = Counts::default();
-    if let Some(hold) = brake.pulled().await {
-        counts.hold = Some(hold);
-        return counts;
+/// A part of a list.
+struct Batch<'a> {
+    number: u32,
+    /// What is still to be deleted of it.
+    left: Vec<&'a Listed>,
+    /// How many of its blobs are not there any more.
+    gone: u64,
+}
+
+impl Batch<'_> {
+    fn what(&self, manifest: &Manifest) -> String {
+        let first = self.number as usize * BATCH;
+        let last = (first + BATCH).min(manifest.blobs.len());
+        format!(
+            "delete blobs {} to {last} of {}",
+            first + 1,
+            manifest.blobs.len()
+        )
     }
-    match blobs::delete(azure, endpoint, container, name, etag).await {
+}
+
+/// The batches that are not done. `there` is what is left, if that was looked up.
+fn batches<'a>(
+    manifest: &'a Manifest,
+    done: &[u32],
+    there: Option<&BTreeMap<String, String>>,
+) -> Vec<Batch<'a>> {
+    let is_there = |Listed(name, etag, _): &&Listed| {
+        there.is_none_or(|there| there.get(name).is_some_and(|found| found == etag))
+    };
+    let parts = manifest.blobs.chunks(BATCH).enumerate();
+    parts
+        .map(|(number, blobs)| {
+            let left: Vec<&Listed> = blobs.iter().filter(is_there).collect();
+            Batch {
+                number: u32::try_from(number).unwrap_or(u32::MAX),
+                gone: (blobs.len() - left.len()) as u64,
+                left,
+            }
+        })
+        .filter(|batch| !done.contains(&batch.number))
+        .collect()
+}
+
+async fn one(number: u32, blob: &Listed, with: &With<'_>) -> (u32, Option<Counts>) {
+    let Listed(name, etag, _) = blob;
+    let mut counts = Counts::default();
+    if let Some(hold) = with.brake.pulled().await {
+        counts.hold = Some(hold);
+        return (number, Some(counts));
+    }
+    let container = &with.manifest.container;
+    match blobs::delete(with.azure, with.endpoint, container, name, etag).await {
         Ok(Deletion::Deleted) => counts.deleted = 1,
         Ok(Deletion::Gone) => counts.gone = 1,
         Ok(Deletion::Spared) => counts.spared = 1,
@@ -250,7 +327,27 @@ async fn one(
             counts.failure = Some(error.to_string());
         }
     }
-    counts
+    (number, Some(counts))
+}
+
+/// Every blob of a place with the version that is there now, snapshots left out.
+async fn there(
+    azure: &Azure,
+    endpoint: &Url,
+    place: &LogContainer,
+) -> Result<BTreeMap<String, String>, crate::azure::Error> {
+    let mut found = BTreeMap::new();
+    let mut from = None;
+    loop {
+        let (container, prefix) = (&place.container, &place.prefix);
+        let page = blobs::list(azure, endpoint, container, prefix, from.as_deref()).await?;
+        let blobs = page.blobs.into_iter().filter(|blob| !blob.is_snapshot);
+        found.extend(blobs.map(|blob| (blob.name, blob.etag)));
+        match page.next {
+            Some(next) => from = Some(next),
+            None => return Ok(found),
+        }
+    }
 }
 
 /// Lists once more: what was to go and is still there as it was seen was not deleted.
@@ -261,41 +358,21 @@ async fn verify(
     place: &LogContainer,
     counts: &Counts,
 ) -> anyhow::Result<Outcome> {
-    let wanted: std::collections::BTreeMap<&str, &str> = manifest
-        .blobs
-        .iter()
-        .map(|Listed(name, etag, _)| (name.as_str(), etag.as_str()))
-        .collect();
-    let (mut left, mut newer) = (0_u64, 0_u64);
-    let mut from = None;
-    loop {
-        let listed = blobs::list(
-            azure,
-            endpoint,
-            &place.container,
-            &place.prefix,
-            from.as_deref(),
-        )
-        .await;
-        let page = match listed {
-            Ok(page) => page,
-            Err(error) => {
-                return Ok(Outcome::NotVerified {
-                    wanted: "gone".into(),
-                    seen: format!("the container cannot be listed: {error}"),
-                });
-            }
-        };
-        for blob in page.blobs.iter().filter(|blob| !blob.is_snapshot) {
-            match wanted.get(blob.name.as_str()) {
-                Some(etag) if *etag == blob.etag => left += 1,
-                Some(_) => newer += 1,
-                None => {}
-            }
+    let there = match there(azure, endpoint, place).await {
+        Ok(there) => there,
+        Err(error) => {
+            return Ok(Outcome::NotVerified {
+                wanted: "gone".into(),
+                seen: format!("the container cannot be listed: {error}"),
+            });
         }
-        match page.next {
-            Some(next) => from = Some(next),
-            None => break,
+    };
+    let (mut left, mut newer) = (0_u64, 0_u64);
+    for Listed(name, etag, _) in &manifest.blobs {
+        match there.get(name) {
+            Some(found) if found == etag => left += 1,
+            Some(_) => newer += 1,
+            None => {}
         }
     }
     let listed = manifest.blobs.len() as u64;

@@ -19,7 +19,7 @@ pub use apply::{apply, carry_out, reject};
 pub(crate) use deletion::protected;
 pub use deletion::{Listed, Manifest};
 pub use kill_switch::{KillSwitch, turn};
-pub use record::{ChangePage, ChangeRecord, all, find};
+pub use record::{ChangePage, ChangeRecord, all, find, open_on};
 
 use crate::domain::{Change, ChangeId, ChangeKind, ResourceId};
 use crate::journal::{Hash, RunId};

@@ -86,6 +86,19 @@ pub async fn find(app: &App, id: &ChangeId) -> Result<Option<ChangeRecord>, Erro
     Ok(app.store()?.get(&path(id)).await?.map(|s| s.value))
 }
 
+/// The change of a resource that waits for a decision, if there is one.
+pub async fn open_on(app: &App, resource: &ResourceId) -> Result<Option<ChangeRecord>, Error> {
+    let path = ResourceDocument::path(resource);
+    let Some(document) = app.store()?.get::<ResourceDocument>(&path).await? else {
+        return Ok(None);
+    };
+    let Some((owner, _)) = document.value.owner else {
+        return Ok(None);
+    };
+    let found = find(app, &owner).await?;
+    Ok(found.filter(|record| record.is_open(app.clock.now())))
+}
+
 /// Changes, newest first.
 #[derive(Debug, Serialize)]
 pub struct ChangePage {

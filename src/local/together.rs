@@ -154,7 +154,14 @@ impl Local {
                         ));
                     }
                 }
-                lines.extend(self.proposals(&shown));
+                let open: Value = http
+                    .get(format!("{url}/api/changes?outcome=awaiting_approval"))
+                    .send()
+                    .await?
+                    .error_for_status()?
+                    .json()
+                    .await?;
+                lines.extend(self.proposals(&open));
                 return Ok(lines.join("\n"));
             }
             anyhow::ensure!(
@@ -177,20 +184,18 @@ impl Local {
         }
     }
 
-    /// What a run proposed and nobody has decided about, with the command that approves it.
-    fn proposals(&self, run: &Value) -> Vec<String> {
-        let waits = |note: &&Value| note["outcome"]["is"] == "awaiting_approval";
-        let changes = run["changes"].as_array().into_iter().flatten();
+    /// What waits for a decision, with the command that approves it.
+    fn proposals(&self, open: &Value) -> Vec<String> {
+        let changes = open["changes"].as_array().into_iter().flatten();
         changes
-            .filter(waits)
-            .flat_map(|note| {
+            .flat_map(|record| {
                 [
-                    format!("\nProposed: {}", text(&note["difference"])),
+                    format!("\nProposed: {}", text(&record["difference"])),
                     format!(
                         "  {} changes approve {} --hash {} --reason 'looked at it'",
                         self.program(),
-                        text(&note["id"]),
-                        text(&note["hash"]).get(..12).unwrap_or_default()
+                        text(&record["id"]),
+                        text(&record["hash"]).get(..12).unwrap_or_default()
                     ),
                 ]
             })

@@ -33,9 +33,12 @@ async fn every_vault_is_read_and_each_kind_of_trouble_told() {
         told,
         [
             "disabled kv-agents-jpe/certificates/old-region",
+            "expired agents-api/secrets/deployment (old)",
             "expired kv-agents-jpe/certificates/legacy-portal",
             "expired kv-agents-jpe/secrets/partner-api-key",
+            "expires-within-14-days agents-api/secrets/deployment",
             "expires-within-14-days kv-agents-jpe/certificates/partner-mtls",
+            "expires-within-30-days agent-api/certificates/agents.example.com",
             "expires-within-30-days kv-agents-jpe/certificates/webhooks",
             "expires-within-60-days kv-agents-jpe/certificates/portal",
             "expires-within-7-days kv-agents-jpe/certificates/search-proxy",
@@ -45,27 +48,41 @@ async fn every_vault_is_read_and_each_kind_of_trouble_told() {
         ]
     );
     let summary = run["tasks"][0]["summary"].as_str().expect("a summary");
-    assert!(summary.starts_with("14 certificates, secrets and keys in 1 of 1 vaults"));
+    assert!(
+        summary.starts_with("18 certificates, secrets and keys in 4 of 4 places, 1 of them vaults")
+    );
 }
 
 #[tokio::test]
-async fn a_vault_that_may_not_be_read_fails_the_task_and_names_the_permission() {
+async fn a_place_that_may_not_be_read_is_told_with_the_permission_and_stops_no_other() {
     let world = World::start().await;
     let base = world.handler(Clock::System).await;
-    world.simulator.fault(Fault {
-        kind: FaultKind::Denied,
-        method: None,
-        contains: Some("/vault/".into()),
-        times: None,
-        ..Fault::default()
-    });
+    world.simulator.grant_only(&[
+        "Microsoft.KeyVault/vaults/read",
+        "Microsoft.App/containerApps/read",
+    ]);
+    let run = check(&world, &base).await;
+    assert_eq!(run["state"], "succeeded_with_findings", "{run}");
+    let findings = run["tasks"][0]["findings"].as_array().expect("findings");
+    for (code, permission) in [
+        ("vault-unreadable", "Microsoft.KeyVault/vaults/"),
+        (
+            "certificate-unreadable",
+            "Microsoft.App/managedEnvironments/certificates/read",
+        ),
+        ("application-unreadable", "Application.Read.All"),
+    ] {
+        let told = findings.iter().find(|f| f["code"] == code);
+        let message = told.and_then(|f| f["message"].as_str()).unwrap_or_default();
+        assert!(
+            message.contains(permission) && message.contains("is needed"),
+            "{code}: {findings:?}"
+        );
+    }
+
+    world.simulator.grant_only(&[]);
     let run = check(&world, &base).await;
     assert_eq!(run["state"], "failed", "{run}");
-    let summary = run["tasks"][0]["summary"].as_str().expect("a summary");
-    assert!(
-        summary.contains("Microsoft.KeyVault/vaults/") && summary.contains("is needed"),
-        "{summary}"
-    );
 }
 
 #[tokio::test]
@@ -92,6 +109,6 @@ async fn passing_trouble_is_waited_out() {
     assert_eq!(run["state"], "succeeded_with_findings", "{run}");
     assert_eq!(
         run["tasks"][0]["findings"].as_array().map(Vec::len),
-        Some(10)
+        Some(13)
     );
 }

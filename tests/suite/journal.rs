@@ -45,7 +45,10 @@ async fn worked(world: &World, base: &str, id: &str) -> String {
 
 async fn anchored(world: &World, base: &str) {
     let (status, _) = world
-        .post(format!("{base}/api/maintenance/daily"), &json!({}))
+        .post(
+            format!("{base}/api/maintenance/daily?task=anchor_journal"),
+            &json!({}),
+        )
         .await;
     assert_eq!(status, 202);
     world.tick(base, "minute-tick").await;

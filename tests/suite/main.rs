@@ -6,6 +6,8 @@ mod azure;
 mod azurite;
 mod blobs;
 mod certificates;
+mod changes;
+mod cleanup;
 mod estate;
 mod faults;
 mod host;

@@ -42,10 +42,10 @@ async fn twenty_ticks_of_one_occurrence_start_one_run_and_three_dead_days_one_ca
     assert_eq!(
         told,
         [
-            "daily-2026-03-02-0200 succeeded",
+            "daily-2026-03-02-0200 succeeded_with_findings",
             "daily-2026-03-03-0200 missed",
             "daily-2026-03-04-0200 missed",
-            "daily-2026-03-05-0200 succeeded",
+            "daily-2026-03-05-0200 succeeded_with_findings",
         ]
     );
     let app = world.app(Clock::System);

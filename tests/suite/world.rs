@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 
 pub(crate) const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// Keys of the two people who are known here.
+pub(crate) const OPERATOR: &str = "operator-key-0123456789";
+pub(crate) const REVIEWER: &str = "reviewer-key-0123456789";
+
 /// An embedded estate with one or more handlers on it.
 pub(crate) struct World {
     pub(crate) simulator: Simulator,
@@ -88,6 +92,10 @@ impl World {
                 self.simulator.identity_header().to_owned(),
             ),
             ("POOLKEEPER_QUEUE", "poolkeeper-work".to_owned()),
+            (
+                "POOLKEEPER_OPERATOR_KEYS",
+                format!("operator:{OPERATOR},reviewer:{REVIEWER}"),
+            ),
             ("POOLKEEPER_LOG", "text".to_owned()),
             ("FUNCTIONS_APP_ROOT_PATH", PROJECT.to_owned()),
         ]
@@ -96,11 +104,28 @@ impl World {
         .collect()
     }
 
+    /// Settings with an estate of their own: the one that ships, turned by `turn`.
+    pub(crate) fn settings_with_estate(
+        &self,
+        turn: impl FnOnce(&str) -> String,
+    ) -> BTreeMap<String, String> {
+        let text = turn(include_str!("../../infra/estate.toml"));
+        Estate::parse(&text).expect("an estate that is right");
+        let path = self
+            .folder
+            .path()
+            .join(format!("estate-{}.toml", uuid::Uuid::new_v4().simple()));
+        std::fs::write(&path, text).expect("a file");
+        let mut settings = self.settings();
+        settings.insert("POOLKEEPER_ESTATE".into(), path.display().to_string());
+        settings
+    }
+
     pub(crate) fn app(&self, clock: Clock) -> App {
         Self::app_with(&self.settings(), clock)
     }
 
-    fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
+    pub(crate) fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
         let mut config = Config::read(|name| values.get(name).cloned()).expect("settings");
         // The SDK reads the endpoint of an identity from the process's own environment only.
         config.azure.identity = Identity::Given(Arc::new(SimulatedIdentity {
@@ -134,6 +159,22 @@ impl World {
         let answer = self
             .http
             .post(url)
+            .json(body)
+            .send()
+            .await
+            .expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or_default(),
+        )
+    }
+
+    /// Sends something in the name of whoever has the key.
+    pub(crate) async fn post_as(&self, key: &str, url: String, body: &Value) -> (u16, Value) {
+        let answer = self
+            .http
+            .post(url)
+            .header("x-poolkeeper-key", key)
             .json(body)
             .send()
             .await

@@ -83,13 +83,11 @@ fn paths(prefix: &str, route: &str) -> Vec<String> {
         let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
         format!("/{}", parts.join("/"))
     };
-    match route.rsplit_once('/') {
-        Some((before, last)) if last.ends_with("?}") => {
-            let name = last.replace('?', "");
-            vec![whole(before), whole(&format!("{before}/{name}"))]
-        }
-        _ => vec![whole(route)],
-    }
+    let parts: Vec<&str> = route.split('/').collect();
+    let optional = parts.iter().rev().take_while(|p| p.ends_with("?}")).count();
+    (parts.len() - optional..=parts.len())
+        .map(|count| whole(&parts[..count].join("/").replace("?}", "}")))
+        .collect()
 }
 
 fn problem(status: StatusCode, why: &str) -> Response {
@@ -251,6 +249,14 @@ mod tests {
     #[test]
     fn routes_become_paths() {
         assert_eq!(paths("api", "runs/{id?}"), ["/api/runs", "/api/runs/{id}"]);
+        assert_eq!(
+            paths("api", "changes/{id?}/{action?}"),
+            [
+                "/api/changes",
+                "/api/changes/{id}",
+                "/api/changes/{id}/{action}"
+            ]
+        );
         assert_eq!(paths("", "a/{b}"), ["/a/{b}"]);
         assert_eq!(paths("/v1/", "alerts"), ["/v1/alerts"]);
     }

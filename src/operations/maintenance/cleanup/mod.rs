@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::TaskResult;
 use crate::app::App;
 use crate::azure::{Error, blobs, log_analytics, storage};
-use crate::changes::{Listed, Manifest, apply, id, protected};
+use crate::changes::{Listed, Manifest, apply, id, open_on, protected};
 use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
 use crate::estate::{Kind, LogContainer};
 use crate::journal::{Journal, Run};
@@ -56,6 +56,15 @@ pub(super) async fn run(
         let known = id(&run.id, ChangeKind::LogDeletion, &resource);
         if let Some(note) = run.change(&known) {
             changes.push(note.what.clone());
+            continue;
+        }
+        if let Some(open) = open_on(app, &resource).await? {
+            told.count("changes_waiting", 1);
+            let message = format!(
+                "{} (proposed before, waits for a decision)",
+                open.difference
+            );
+            told.find("change-waiting", open.id.to_string(), message);
             continue;
         }
         match gather(app, place, &mut told).await {
