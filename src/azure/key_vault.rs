@@ -10,12 +10,12 @@ use serde::Deserialize;
 use super::{Action, Azure, Error, Plane};
 use crate::domain::ResourceId;
 
-const READ_VAULT: Action = Action("Microsoft.KeyVault/vaults/read");
-const LIST_CERTIFICATES: Action =
+pub const READ_VAULT: Action = Action("Microsoft.KeyVault/vaults/read");
+pub const LIST_CERTIFICATES: Action =
     Action("Microsoft.KeyVault/vaults/certificates/read (data action)");
-const LIST_SECRETS: Action =
+pub const LIST_SECRETS: Action =
     Action("Microsoft.KeyVault/vaults/secrets/readMetadata/action (data action)");
-const LIST_KEYS: Action = Action("Microsoft.KeyVault/vaults/keys/read (data action)");
+pub const LIST_KEYS: Action = Action("Microsoft.KeyVault/vaults/keys/read (data action)");
 
 /// What kind of thing a vault holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -44,6 +44,44 @@ use pace::Pacer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Action(pub &'static str);
 
+impl Action {
+    /// The permission alone, without what kind of one it is.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0.split(" (").next().unwrap_or(self.0)
+    }
+}
+
+/// Every permission that a function of this room declares. Tests grant these and no other, and hold
+/// the README to them.
+#[must_use]
+pub fn declared() -> Vec<Action> {
+    vec![
+        alerts::READ_ALERT,
+        blobs::LIST,
+        blobs::DELETE,
+        container_apps::READ_APP,
+        container_apps::WRITE_APP,
+        container_apps::READ_REVISIONS,
+        container_apps::RESTART_REVISION,
+        container_apps::READ_REPLICAS,
+        container_apps::READ_CERTIFICATE,
+        cosmos::READ_ACCOUNT,
+        cosmos::READ_CONTAINERS,
+        cosmos::READ_THROUGHPUT,
+        cosmos::WRITE_THROUGHPUT,
+        graph::READ_APPLICATIONS,
+        key_vault::READ_VAULT,
+        key_vault::LIST_CERTIFICATES,
+        key_vault::LIST_SECRETS,
+        key_vault::LIST_KEYS,
+        log_analytics::READ_TABLES,
+        storage::READ_ACCOUNT,
+        storage::READ_CONTAINERS,
+        storage::READ_LIFECYCLE,
+    ]
+}
+
 /// How many calls of one plane may be under way at once.
 const AT_ONCE: usize = 32;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

@@ -128,3 +128,205 @@ async fn lists_go_on_page_after_page() {
     // Four secrets, and one behind each of eight certificates.
     assert_eq!(rows.len(), 12);
 }
+
+/// A change whose poll address leads away, by either header, or by a redirect of the write itself.
+#[tokio::test]
+async fn no_token_follows_a_poll_address_that_leads_away() {
+    let world = World::start_unrecorded().await;
+    for (name, status) in [
+        ("azure-asyncoperation", 202),
+        ("location", 202),
+        ("location", 307),
+    ] {
+        let (away, count) = stranger().await;
+        let writes = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&writes);
+        let liar = Router::new().fallback(any(move |request: axum::extract::Request| {
+            let (away, seen) = (away.clone(), Arc::clone(&seen));
+            async move {
+                if request.method() == axum::http::Method::PUT {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                    let code = StatusCode::from_u16(status).expect("a status");
+                    return (code, [(name, format!("{away}/poll"))]).into_response();
+                }
+                Json(json!({ "location": "Japan East", "properties": {} })).into_response()
+            }
+        }));
+        let app = app(&world, &serve(liar).await);
+        let container = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a")
+            .child("sqlDatabases", "d")
+            .child("containers", "c");
+        let answer = poolkeeper::azure::cosmos::set_throughput(
+            app.azure().expect("a handle"),
+            &container,
+            "Japan East",
+            poolkeeper::domain::Capacity::Manual(600),
+        )
+        .await;
+        assert!(
+            matches!(answer, Err(Error::Foreign(_) | Error::Unexpected { .. })),
+            "{name} {status}: {answer:?}"
+        );
+        assert_eq!(writes.load(Ordering::SeqCst), 1, "{name} {status}");
+        assert_eq!(count.load(Ordering::SeqCst), 0, "{name} {status}");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_read_back_from_azure_and_never_from_where_its_id_leads() {
+    let world = World::start().await;
+    let target = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe/providers/Microsoft.App/containerApps/agent-api";
+    let guid = "66114d64-d9d9-478b-95c9-b789d6502100";
+    let id = format!("{target}/providers/Microsoft.AlertsManagement/alerts/{guid}");
+    world
+        .simulator
+        .raise(guid, target, "p95-too-high", "Sev2", "Fired")
+        .await;
+    let app = world.app(Clock::System);
+    let azure = app.azure().expect("a handle");
+    let alert = poolkeeper::azure::alerts::get(azure, &id)
+        .await
+        .expect("an alert");
+    assert_eq!(alert.monitor_condition.as_deref(), Some("Fired"));
+    assert_eq!(alert.severity.as_deref(), Some("Sev2"));
+    let unknown = id.replace("66114d64", "00000000");
+    let answer = poolkeeper::azure::alerts::get(azure, &unknown).await;
+    assert!(matches!(answer, Err(Error::NotFound { .. })), "{answer:?}");
+
+    let (away, count) = stranger().await;
+    for hostile in [
+        format!("{away}{id}"),
+        format!("//{}{id}", away.trim_start_matches("http://")),
+        format!("{id}/../../../../x"),
+        format!("@{}/{id}", away.trim_start_matches("http://")),
+    ] {
+        let answer = poolkeeper::azure::alerts::get(azure, &hostile).await;
+        assert!(
+            matches!(answer, Err(Error::Foreign(_))),
+            "{hostile}: {answer:?}"
+        );
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn our_reading_of_a_container_is_that_of_the_official_sdk() {
+    use futures::StreamExt as _;
+    let world = World::start().await;
+    let account = ResourceId::new(
+        "11111111-2222-4333-8444-555555555555",
+        "rg-agents-jpe",
+        "Microsoft.Storage/storageAccounts",
+        "stagentsjpe",
+    );
+    for name in ["a&b/ü 1.log", "a<b>\"c'.log", "x%20y+z.log"] {
+        world
+            .simulator
+            .put_blob("stagentsjpe", "app-logs", name, 3)
+            .await;
+    }
+    let app = world.app(Clock::System);
+    let azure = app.azure().expect("a handle");
+    let endpoint = poolkeeper::azure::storage::blob_endpoint(azure, &account)
+        .await
+        .expect("an endpoint");
+    let mut ours = Vec::new();
+    let mut from = None;
+    loop {
+        let page =
+            poolkeeper::azure::blobs::list(azure, &endpoint, "app-logs", "", from.as_deref())
+                .await
+                .expect("a page");
+        ours.extend(page.blobs);
+        from = page.next;
+        if from.is_none() {
+            break;
+        }
+    }
+    let url = world.simulator.blob_url_of("stagentsjpe");
+    let options = azure_storage_blob::BlobServiceClientOptions {
+        version: "2025-11-05".into(),
+        ..Default::default()
+    };
+    let service = azure_storage_blob::BlobServiceClient::new(
+        url.parse().expect("a URL"),
+        None,
+        Some(options),
+    )
+    .expect("a client");
+    let container = service.blob_container_client("app-logs");
+    let options = azure_storage_blob::models::BlobContainerClientListBlobsOptions {
+        include: Some(vec![
+            azure_storage_blob::models::ListBlobsIncludeItem::Snapshots,
+        ]),
+        maxresults: Some(100),
+        ..Default::default()
+    };
+    let mut pages = container
+        .list_blobs(Some(options))
+        .expect("a listing")
+        .into_pages();
+    let mut theirs = Vec::new();
+    while let Some(page) = pages.next().await {
+        theirs.extend(
+            page.expect("a page")
+                .into_model()
+                .expect("a model")
+                .blob_items,
+        );
+    }
+    assert!(ours.len() > 960, "{}", ours.len());
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(Some(&ours.name), theirs.name.as_ref());
+        assert_eq!(ours.is_snapshot, theirs.snapshot.is_some(), "{}", ours.name);
+        let properties = theirs.properties.as_ref().expect("properties");
+        assert_eq!(Some(ours.bytes), properties.content_length, "{}", ours.name);
+        let etag = properties.etag.as_ref().map(|e| e.to_string());
+        let etag = etag.as_deref().map(|e| e.trim_matches('"'));
+        assert_eq!(Some(ours.etag.trim_matches('"')), etag, "{}", ours.name);
+        let modified = properties.last_modified.expect("a time").unix_timestamp();
+        assert_eq!(ours.modified.timestamp(), modified, "{}", ours.name);
+    }
+}
+
+/// Everything that Poolkeeper does, with the permissions that its functions declare and no other.
+#[tokio::test]
+async fn the_permissions_that_are_declared_are_enough_and_the_readme_names_them() {
+    let world = World::start().await;
+    let declared: Vec<&str> = poolkeeper::azure::declared()
+        .into_iter()
+        .map(poolkeeper::azure::Action::name)
+        .collect();
+    let distinct: std::collections::BTreeSet<_> = declared.iter().collect();
+    assert_eq!(distinct.len(), declared.len());
+    world.simulator.grant_only(&declared);
+    let settings =
+        world.settings_with_estate(|e| e.replace("mode = \"propose\"", "mode = \"act\""));
+    let base = world.handler_with(settings, Clock::System).await;
+    let (_, answer) = world
+        .post(format!("{base}/api/maintenance/daily"), &json!({}))
+        .await;
+    let id = answer["run"].as_str().expect("a run");
+    world.deliver(&base, id).await;
+    let run = world.get(format!("{base}/api/runs/{id}")).await;
+    assert_eq!(run["state"], "succeeded_with_findings", "{run}");
+    assert!(!run.to_string().contains("is needed"), "{run}");
+    for ask in [
+        json!({ "kind": "cosmos_throughput", "resource": "cosmos-agents-jpe/agents/runs", "to": { "manual": 600 } }),
+        json!({ "kind": "app_replicas", "resource": "agent-api", "to": { "least": 3, "most": 10 } }),
+        json!({ "kind": "app_restart", "resource": "agent-worker" }),
+    ] {
+        let body = json!({ "ask": ask, "why": "busy" });
+        let url = format!("{base}/api/changes");
+        let (_, answer) = world.post_as(crate::world::OPERATOR, url, &body).await;
+        let id = answer["run"].as_str().expect("a run");
+        world.deliver(&base, id).await;
+        let run = world.get(format!("{base}/api/runs/{id}")).await;
+        assert_eq!(run["changes"][0]["outcome"]["is"], "verified", "{run}");
+    }
+    let readme = include_str!("../../README.md");
+    for action in declared {
+        assert!(readme.contains(action), "{action}");
+    }
+}

@@ -286,6 +286,20 @@ async fn a_handler_killed_between_acceptance_and_work_is_caught_up_by_the_minute
 struct Command {
     child: tokio::process::Child,
     url: String,
+    /// The command that approves what it proposed, as it was printed.
+    approve: String,
+}
+
+/// What was changed in the simulated estate.
+async fn changed(http: &reqwest::Client, data: &Path) -> Vec<String> {
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("a file");
+    let answer = http
+        .get(format!("{}/_sim/changes", read("sim.url")))
+        .header("x-sim-key", read("sim.key"))
+        .send()
+        .await
+        .expect("an answer");
+    answer.json().await.expect("JSON")
 }
 
 async fn local(data: &Path) -> Command {
@@ -314,7 +328,13 @@ async fn local(data: &Path) -> Command {
                     .any(|l| l == "daily maintenance: succeeded with findings"),
                 "{said:#?}"
             );
-            return Command { child, url };
+            let approve = said.iter().find(|l| l.contains(" changes approve "));
+            let approve = approve.cloned().unwrap_or_default();
+            return Command {
+                child,
+                url,
+                approve,
+            };
         }
     }
     panic!("it never came up: {said:#?}");
@@ -354,6 +374,38 @@ async fn one_command_runs_all_and_goes_on_where_it_was() {
     assert_eq!(shown["state"], "succeeded");
     let (code, records) = poolkeeper(folder.path(), &["journal", "show", &run]).await;
     assert_eq!(code, Some(0));
+    let before = changed(&http, folder.path()).await;
+    assert_eq!(before.len(), 0);
+    // What it proposes is printed with the command that approves it.
+    let printed: Vec<String> = first
+        .approve
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let at = printed.iter().position(|word| word == "changes");
+    let mut words: Vec<&str> = printed[at.expect("a command")..]
+        .iter()
+        .map(|word| word.trim_matches('\''))
+        .collect();
+    let reason = words.iter().position(|word| *word == "--reason");
+    words.truncate(reason.expect("a reason") + 2);
+    let (code, shown) = poolkeeper(folder.path(), &words).await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("verified: "), "{shown}");
+    let lines = changed(&http, folder.path()).await;
+    assert!(
+        lines.len() > 200 && lines[0].contains("app-logs: deleted"),
+        "{lines:?}"
+    );
+    // A dry run on the command line says what it would do, and does nothing.
+    let daily = ["run", "maintenance", "daily", "--dry-run", "--json"];
+    let (code, shown) = poolkeeper(folder.path(), &daily).await;
+    assert_eq!(code, Some(0), "{shown}");
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["state"], "succeeded_with_findings");
+    let (code, _) = poolkeeper(folder.path(), &["changes", "list", "--json"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(changed(&http, folder.path()).await.len(), lines.len());
     assert!(records.contains("receive_alert"), "{records}");
     // The command is killed, and its handler does not outlive it.
     let status: Value = http
@@ -370,11 +422,11 @@ async fn one_command_runs_all_and_goes_on_where_it_was() {
     let (code, list) = poolkeeper(folder.path(), &["runs", "--json"]).await;
     assert_eq!(code, Some(0));
     let list: Value = serde_json::from_str(&list).expect("JSON");
-    assert_eq!(list["runs"].as_array().map(Vec::len), Some(3), "{list}");
+    assert_eq!(list["runs"].as_array().map(Vec::len), Some(5), "{list}");
     let (code, verdict) = poolkeeper(folder.path(), &["journal", "verify"]).await;
     assert_eq!(code, Some(0), "{verdict}");
     assert!(
-        verdict.contains("3 chains, 0 broken; held against"),
+        verdict.contains("5 chains, 0 broken; held against"),
         "{verdict}"
     );
     let pid = second.child.id().expect("a process");
