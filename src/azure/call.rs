@@ -14,6 +14,8 @@ const TRIES: u32 = 6;
 const FIRST_PAUSE_MS: u64 = 250;
 /// Longer than this is not waited for within one call: the work comes round again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// All tries of one call take no longer than this: an invocation has ten minutes.
+const LONGEST_CALL: Duration = Duration::from_secs(150);
 
 /// A request of Azure.
 pub struct Call<'a> {
@@ -121,6 +123,7 @@ impl Azure {
         let id = uuid::Uuid::new_v4().to_string();
         let (mut renewed, mut uncertain) = (false, false);
         let mut last = String::new();
+        let started = std::time::Instant::now();
         for attempt in 0..TRIES {
             let pause = match self.once(call, &id).await? {
                 Once::Done(answer) => {
@@ -160,7 +163,8 @@ impl Azure {
                 }
             };
             let pause = pause.unwrap_or_else(|| growing(attempt));
-            if pause > LONGEST_PAUSE || attempt + 1 == TRIES {
+            let too_long = started.elapsed() + pause > LONGEST_CALL;
+            if pause > LONGEST_PAUSE || too_long || attempt + 1 == TRIES {
                 break;
             }
             tracing::debug!(request = id, what = call.what, why = last, ?pause, "again");

@@ -85,7 +85,7 @@ pub fn declared() -> Vec<Action> {
 /// How many calls of one plane may be under way at once.
 const AT_ONCE: usize = 32;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// A token is renewed when it has less than this left.
 const TOKEN_MARGIN: Duration = Duration::from_secs(300);
 

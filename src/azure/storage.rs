@@ -142,6 +142,8 @@ pub async fn deletion_rules(
     #[serde(rename_all = "camelCase")]
     struct Delete {
         days_after_modification_greater_than: Option<f64>,
+        /// A blob was made no later than it was last written, so this is no later either.
+        days_after_creation_greater_than: Option<f64>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -167,7 +169,9 @@ pub async fn deletion_rules(
         .filter(|rule| rule.enabled.unwrap_or(true))
         .filter_map(|rule| {
             let delete = rule.definition.actions.base_blob?.delete?;
-            let days = delete.days_after_modification_greater_than?;
+            let days = delete
+                .days_after_modification_greater_than
+                .or(delete.days_after_creation_greater_than)?;
             let filters = rule.definition.filters;
             let by_tag = filters
                 .as_ref()

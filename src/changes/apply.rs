@@ -6,12 +6,13 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use super::brake::Brake;
-use super::guard::{Approval, Facts, Verdict, judge};
+use super::facts::facts;
+use super::guard::{Approval, Verdict, judge};
 use super::record::{self, ChangeRecord, ResourceDocument};
-use super::{KillSwitch, act, deletion, hash, id};
+use super::{act, deletion, hash, id};
 use crate::app::App;
-use crate::domain::{Change, ChangeId, ChangeKind, Hold, Mutation, Outcome};
-use crate::estate::{Estate, Kind, Policy};
+use crate::domain::{Change, ChangeId, Hold, Mutation, Outcome};
+use crate::estate::Policy;
 use crate::journal::{ChangeNote, Event, Journal, Run, Step, note};
 use crate::store::{Error, Lease, Stored};
 
@@ -51,16 +52,13 @@ pub async fn apply(
     }
     let mut notes = Vec::new();
     for id in ids {
-        if proposal(run, &id)?.outcome.is_none() {
-            let proposed = app.clock.now();
-            bring(app, journal, run, &id, None, proposed, dry_run).await?;
-        }
+        bring(app, journal, run, &id, None, dry_run).await?;
         notes.push(proposal(run, &id)?.clone());
     }
     Ok(notes)
 }
 
-/// Makes a change that somebody approved, if the guard still lets it through.
+/// Makes a change that somebody approved, if the guard still lets it through. Safe to repeat.
 pub async fn carry_out(
     app: &App,
     journal: &mut Journal<'_>,
@@ -68,27 +66,26 @@ pub async fn carry_out(
     record: &ChangeRecord,
     approval: Approval,
 ) -> anyhow::Result<()> {
-    if run.change(&record.id).is_none() {
-        let step = Step::Proposed {
-            what: record.change.clone(),
-            hash: record.hash.clone(),
-            by: record.by.clone(),
-        };
-        tell(app, journal, run, &record.id, step).await?;
-    }
-    if proposal(run, &record.id)?.outcome.is_some() {
+    take_over(app, journal, run, record).await?;
+    bring(app, journal, run, &record.id, Some(approval), false).await
+}
+
+/// Tells in the chain of a decision what it is about.
+async fn take_over(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    record: &ChangeRecord,
+) -> Result<(), Error> {
+    if run.change(&record.id).is_some() {
         return Ok(());
     }
-    bring(
-        app,
-        journal,
-        run,
-        &record.id,
-        Some(approval),
-        record.proposed,
-        false,
-    )
-    .await
+    let step = Step::Proposed {
+        what: record.change.clone(),
+        hash: record.hash.clone(),
+        by: record.by.clone(),
+    };
+    tell(app, journal, run, &record.id, step).await
 }
 
 /// Takes a proposal off the table. Safe to repeat.
@@ -100,14 +97,7 @@ pub async fn reject(
     by: &str,
     reason: &str,
 ) -> anyhow::Result<()> {
-    if run.change(&record.id).is_none() {
-        let step = Step::Proposed {
-            what: record.change.clone(),
-            hash: record.hash.clone(),
-            by: record.by.clone(),
-        };
-        tell(app, journal, run, &record.id, step).await?;
-    }
+    take_over(app, journal, run, record).await?;
     let outcome = Outcome::Rejected {
         by: by.to_owned(),
         reason: reason.to_owned(),
@@ -116,13 +106,7 @@ pub async fn reject(
         let to = outcome.clone();
         tell(app, journal, run, &record.id, Step::Came { to }).await?;
     }
-    let now = app.clock.now();
-    record::update(app, &record.id, |record| {
-        record.outcome = Some(outcome.clone());
-        record.settled = Some(now);
-        record.decisions += 1;
-    })
-    .await?;
+    settle(app, run, &record.id, &outcome, true).await?;
     if let Some((lease, stored)) = take(app, &record.change).await? {
         let mut document = stored.value;
         if document
@@ -157,18 +141,23 @@ async fn tell(
     note(journal, run, event, app.clock.now()).await
 }
 
+/// Brings one proposal to an outcome, unless it has one.
 async fn bring(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
     id: &ChangeId,
     approval: Option<Approval>,
-    proposed: DateTime<Utc>,
     dry_run: bool,
 ) -> anyhow::Result<()> {
     let own = proposal(run, id)?.clone();
-    let policy = app.estate()?.policy(own.what.kind());
-    let record = ChangeRecord {
+    let decided = approval.is_some();
+    if let Some(outcome) = &own.outcome {
+        // The process that came to it may have died before it could keep it.
+        return settle(app, run, id, outcome, decided).await;
+    }
+    let (policy, now) = (app.estate()?.policy(own.what.kind()), app.clock.now());
+    let fresh = ChangeRecord {
         id: id.clone(),
         change: own.what.clone(),
         hash: own.hash.clone(),
@@ -176,14 +165,13 @@ async fn bring(
         reversible: own.what.inverse("").is_some(),
         by: own.by.clone(),
         run: run.id.clone(),
-        proposed,
-        until: proposed + policy.approval_lasts,
+        proposed: now,
+        until: now + policy.approval_lasts,
         decisions: 0,
         outcome: None,
         settled: None,
     };
-    record::keep(app, &record).await?;
-    let decided = approval.is_some();
+    let proposed = record::keep(app, fresh).await?.proposed;
     let outcome = if dry_run {
         Outcome::Planned
     } else {
@@ -192,8 +180,23 @@ async fn bring(
     tracing::info!(change = %id, what = own.difference, %outcome, "change");
     let to = outcome.clone();
     tell(app, journal, run, id, Step::Came { to }).await?;
+    settle(app, run, id, &outcome, decided).await
+}
+
+/// Keeps what a change came to in its record. Safe to repeat.
+async fn settle(
+    app: &App,
+    run: &Run,
+    id: &ChangeId,
+    outcome: &Outcome,
+    decided: bool,
+) -> anyhow::Result<()> {
     let now = app.clock.now();
     record::update(app, id, |record| {
+        if !decided && record.settled.is_some() {
+            // Kept before; somebody may have decided about it since.
+            return;
+        }
         // A hold that may lapse leaves the proposal open for another approval.
         let open = decided && matches!(outcome, Outcome::Held { .. }) && now <= record.until;
         record.outcome = Some(if open {
@@ -204,7 +207,9 @@ async fn bring(
             outcome.clone()
         });
         record.settled = Some(now);
-        record.decisions += u32::from(decided);
+        if decided {
+            record.decisions = record.decisions.max(record.number_of(&run.id));
+        }
     })
     .await?;
     Ok(())
@@ -359,64 +364,4 @@ async fn take(
         let pause = 100 + uuid::Uuid::new_v4().as_u128() as u64 % 200;
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-}
-
-async fn facts(
-    app: &App,
-    run: &Run,
-    own: &ChangeNote,
-    document: &ResourceDocument,
-    approval: Option<Approval>,
-    proposed: DateTime<Utc>,
-) -> anyhow::Result<Facts> {
-    let (estate, now) = (app.estate()?, app.clock.now());
-    let kind = own.what.kind();
-    let same_kind = || run.changes.iter().filter(|note| note.what.kind() == kind);
-    let touches = same_kind().map(|note| note.what.touches()).sum();
-    let part = match &own.what.mutation {
-        Mutation::LogDeletion {
-            blobs, of_blobs, ..
-        } => (*blobs, *of_blobs),
-        _ => (same_kind().count() as u64, in_estate(estate, kind)),
-    };
-    let owner = document
-        .owner
-        .as_ref()
-        .filter(|(id, until)| *id != own.id && *until > now)
-        .map(|(id, _)| id.clone());
-    Ok(Facts {
-        stopped: KillSwitch::read(app).await?.stopped(),
-        in_estate: estate.target(own.what.resource.as_str()).is_some(),
-        unnamed: app.unnamed_subscription(&own.what.resource),
-        ceiling: app.config.ceiling,
-        owner,
-        touches,
-        part,
-        last_change: document.last_change,
-        within_hour: record::within_hour(app, kind, now).await?,
-        hash: hash(&own.what),
-        approval,
-        proposer: own.by.clone(),
-        proposed,
-        begun: own.begun.is_some(),
-    })
-}
-
-/// How many things of a kind the estate has.
-fn in_estate(estate: &Estate, kind: ChangeKind) -> u64 {
-    let count = match kind {
-        ChangeKind::CosmosThroughput | ChangeKind::CosmosIndexing => estate
-            .stamps
-            .iter()
-            .filter_map(|stamp| stamp.cosmos.as_ref())
-            .map(|cosmos| cosmos.containers.len())
-            .sum(),
-        ChangeKind::AppReplicas | ChangeKind::AppRestart => estate
-            .resources()
-            .iter()
-            .filter(|r| r.kind == Kind::ContainerApp)
-            .count(),
-        ChangeKind::LogDeletion => estate.logs.containers.len(),
-    };
-    count as u64
 }

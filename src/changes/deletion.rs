@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
 
 use super::brake::Brake;
+use super::{Listed, Manifest};
 use crate::app::App;
 use crate::azure::blobs::Deletion;
 use crate::azure::{Azure, blobs, storage};
-use crate::domain::{Hold, Mutation, Outcome, ResourceId};
+use crate::domain::{Hold, Mutation, Outcome};
 use crate::estate::{Estate, LogContainer, Mark};
-use crate::journal::{ChangeNote, Event, Hash, Journal, Run, Step, note};
+use crate::journal::{ChangeNote, Event, Journal, Run, Step, note};
 
 /// How many blobs one entry of the journal stands for.
 const BATCH: usize = 100;
@@ -22,49 +21,6 @@ const BATCH: usize = 100;
 const AT_ONCE: usize = 32;
 /// A cleanup that fails this often is not going to work.
 const MOST_FAILURES: u64 = 50;
-
-/// The blobs of one deletion, each as it was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
-    pub account: ResourceId,
-    pub container: String,
-    pub older_than: DateTime<Utc>,
-    pub blobs: Vec<Listed>,
-}
-
-/// One blob of a list: name, version, bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed(pub String, pub String, pub u64);
-
-impl Manifest {
-    /// The hash of the list, as text.
-    pub fn hash(&self) -> anyhow::Result<String> {
-        Ok(Hash::of(&serde_json::to_vec(self)?).as_str().to_owned())
-    }
-
-    /// Keeps the list under the hash of its text, and gives that hash. Safe to repeat.
-    pub async fn keep(&self, app: &App) -> anyhow::Result<String> {
-        let text = serde_json::to_vec(self)?;
-        let hash = self.hash()?;
-        app.store()?.create_bytes(&path(&hash), text.into()).await?;
-        Ok(hash)
-    }
-
-    /// Reads a list back; `Err` with why, if it is not the one that the hash names.
-    async fn read(app: &App, hash: &str) -> anyhow::Result<Result<Self, String>> {
-        let Some(text) = app.store()?.bytes(&path(hash)).await? else {
-            return Ok(Err("the list of blobs is gone".into()));
-        };
-        if Hash::of(&text).as_str() != hash {
-            return Ok(Err("the list of blobs was edited".into()));
-        }
-        Ok(serde_json::from_slice(&text).map_err(|e| e.to_string()))
-    }
-}
-
-fn path(hash: &str) -> String {
-    format!("manifests/{hash}.json")
-}
 
 /// What became of a batch.
 #[derive(Debug, Clone, Default)]

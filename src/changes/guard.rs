@@ -72,19 +72,20 @@ pub fn judge(policy: &Policy, facts: &Facts, zone: Tz, now: DateTime<Utc>) -> Ve
     if mode == Mode::Observe {
         return Verdict::Observe;
     }
-    if let Some(subscription) = &facts.unnamed {
-        return Verdict::Hold(Hold::SubscriptionNotNamed {
-            subscription: subscription.clone(),
-        });
-    }
     if let Some(approval) = &facts.approval
         && let Err(hold) = approved(policy, facts, approval, now)
     {
         return Verdict::Hold(hold);
     }
+    let act = match &facts.unnamed {
+        None => Verdict::Act,
+        Some(subscription) => Verdict::Hold(Hold::SubscriptionNotNamed {
+            subscription: subscription.clone(),
+        }),
+    };
     if facts.begun {
         // It was let through before the process died; what is half done is brought to its end.
-        return Verdict::Act;
+        return act;
     }
     if let Some(owner) = &facts.owner {
         return Verdict::Hold(Hold::Owned { by: owner.clone() });
@@ -98,7 +99,7 @@ pub fn judge(policy: &Policy, facts: &Facts, zone: Tz, now: DateTime<Utc>) -> Ve
     if let Some(hold) = timing(policy, facts, zone, now) {
         return Verdict::Hold(hold);
     }
-    Verdict::Act
+    act
 }
 
 fn approved(

@@ -11,14 +11,16 @@ mod act;
 mod apply;
 mod brake;
 mod deletion;
+mod facts;
 pub mod guard;
 mod kill_switch;
+mod manifest;
 mod record;
 
 pub use apply::{apply, carry_out, reject};
 pub(crate) use deletion::protected;
-pub use deletion::{Listed, Manifest};
 pub use kill_switch::{KillSwitch, turn};
+pub use manifest::{Listed, Manifest};
 pub use record::{ChangePage, ChangeRecord, all, find, open_on};
 
 use crate::domain::{Change, ChangeId, ChangeKind, ResourceId};

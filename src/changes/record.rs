@@ -43,6 +43,13 @@ impl ChangeRecord {
             .expect("fits a run id")
     }
 
+    /// Which decision a run carries out: the number at the end of its name.
+    pub(super) fn number_of(&self, run: &RunId) -> u32 {
+        let name = format!("change-{}-", self.id);
+        let number = run.as_str().strip_prefix(&name);
+        number.and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
     /// Whether somebody may still decide about it.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
@@ -107,36 +114,56 @@ pub struct ChangePage {
     pub next: Option<String>,
 }
 
-/// One page of changes, newest first.
-pub async fn all(app: &App, from: Option<String>, most: usize) -> Result<ChangePage, Error> {
+/// One page of changes, newest first; only those with this outcome, if one is named.
+pub async fn all(
+    app: &App,
+    from: Option<String>,
+    most: usize,
+    outcome: Option<&str>,
+) -> Result<ChangePage, Error> {
     let store = app.store()?;
-    let page = store.list("changes-by-time/", from, most).await?;
-    let changes = stream::iter(page.names)
-        .map(|name| async move {
-            match name.rsplit('-').next().and_then(|id| id.parse().ok()) {
-                Some(id) => find(app, &id).await,
-                None => Ok(None),
-            }
-        })
-        .buffered(16)
-        .try_collect::<Vec<_>>()
-        .await?;
-    Ok(ChangePage {
-        changes: changes.into_iter().flatten().collect(),
-        next: page.next,
-    })
+    let (mut changes, mut from) = (Vec::new(), from);
+    loop {
+        // A filter may leave little of a page, so it goes on until there is enough.
+        let page = store
+            .list("changes-by-time/", from, most - changes.len())
+            .await?;
+        let found = stream::iter(page.names)
+            .map(|name| async move {
+                match name.rsplit('-').next().and_then(|id| id.parse().ok()) {
+                    Some(id) => find(app, &id).await,
+                    None => Ok(None),
+                }
+            })
+            .buffered(16)
+            .try_collect::<Vec<_>>()
+            .await?;
+        changes.extend(found.into_iter().flatten().filter(|record| {
+            let own = record.outcome.as_ref().map(Outcome::name);
+            outcome.is_none_or(|wanted| own == Some(wanted))
+        }));
+        if page.next.is_none() || changes.len() >= most {
+            return Ok(ChangePage {
+                changes,
+                next: page.next,
+            });
+        }
+        from = page.next;
+    }
 }
 
-/// Keeps a new proposal and makes it findable. One that is there already is left as it is.
-pub(super) async fn keep(app: &App, record: &ChangeRecord) -> Result<(), Error> {
+/// Keeps a new proposal and makes it findable. One that is there already is left as it is, and
+/// given back.
+pub(super) async fn keep(app: &App, fresh: ChangeRecord) -> Result<ChangeRecord, Error> {
     let store = app.store()?;
+    store.create(&path(&fresh.id), &fresh).await?;
+    let record = find(app, &fresh.id).await?.unwrap_or(fresh);
     let turned = 99_999_999_999_999_i64 - record.proposed.timestamp_millis();
     let name = format!("changes-by-time/{turned:014}-{}", record.id);
-    store.create(&path(&record.id), record).await?;
     store
         .create_bytes(&name, bytes::Bytes::from_static(b"{}"))
-        .await
-        .map(drop)
+        .await?;
+    Ok(record)
 }
 
 /// Brings a record up to date, whoever else does so too.

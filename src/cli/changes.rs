@@ -221,11 +221,7 @@ async fn me(app: &App, named: Option<&str>) -> anyhow::Result<String> {
 }
 
 async fn list(app: &App, most: u16, outcome: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
-    let mut page = all(app, None, most.into()).await?;
-    if let Some(wanted) = outcome {
-        page.changes
-            .retain(|r| r.outcome.as_ref().map(|o| o.name()) == Some(wanted));
-    }
+    let page = all(app, None, most.into(), outcome).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&page)?);
         return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@
 
 mod anchor;
 mod chain;
+mod id;
 mod run;
 mod writer;
 
@@ -14,7 +15,8 @@ pub use anchor::{
     write as write_anchor,
 };
 pub use chain::{Broken, Chain, Hash, Head, Record, link};
-pub use run::{Cause, ChangeNote, Run, RunId, RunState, TaskReport, Work, list_by_time, note};
+pub use id::{NotARunId, RunId};
+pub use run::{Cause, ChangeNote, Run, RunState, TaskReport, Work, list_by_time, note};
 pub use writer::Journal;
 
 use chrono::{DateTime, Utc};

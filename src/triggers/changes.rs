@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::principal::who;
 use super::web::{Problem, run_key, taken};
 use crate::app::App;
-use crate::changes::{ChangeRecord, KillSwitch, all, find, turn};
+use crate::changes::{KillSwitch, all, find, turn};
 use crate::domain::{Ask, ChangeId};
 use crate::operations::changes::{Refusal, Said, ask_for, say};
 
@@ -46,11 +46,7 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let most = query.most.unwrap_or(50).clamp(1, 500);
-    let mut page = all(&app, query.from, most).await?;
-    if let Some(wanted) = &query.outcome {
-        let is = |record: &ChangeRecord| record.outcome.as_ref().map(|o| o.name());
-        page.changes.retain(|r| is(r) == Some(wanted.as_str()));
-    }
+    let page = all(&app, query.from, most, query.outcome.as_deref()).await?;
     Ok(Json(json!(page)))
 }
 

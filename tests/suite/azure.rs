@@ -210,6 +210,41 @@ async fn an_alert_is_read_back_from_azure_and_never_from_where_its_id_leads() {
 }
 
 #[tokio::test]
+async fn accounts_containers_and_revisions_are_read_as_they_are() {
+    let world = World::start().await;
+    let app = world.app(Clock::System);
+    let azure = app.azure().expect("a handle");
+    let resource = |kind: &str, name: &str| {
+        ResourceId::new(
+            "11111111-2222-4333-8444-555555555555",
+            "rg-agents-jpe",
+            kind,
+            name,
+        )
+    };
+    let account = resource("Microsoft.DocumentDB/databaseAccounts", "cosmos-agents-jpe");
+    let read = poolkeeper::azure::cosmos::account(azure, &account).await;
+    let read = read.expect("an account");
+    assert!(!read.serverless && !read.location.is_empty() && !read.write_regions.is_empty());
+    let database = account.child("sqlDatabases", "agents");
+    let mut names = poolkeeper::azure::cosmos::containers(azure, &database)
+        .await
+        .expect("containers");
+    names.sort();
+    assert_eq!(names, ["files", "leases", "messages", "runs", "threads"]);
+    let shared = database.child("containers", "leases");
+    let none = poolkeeper::azure::cosmos::throughput(azure, &shared).await;
+    assert_eq!(none.expect("an answer"), None);
+    let agent = resource("Microsoft.App/containerApps", "agent-api");
+    let revisions = poolkeeper::azure::container_apps::revisions(azure, &agent)
+        .await
+        .expect("revisions");
+    let active: Vec<_> = revisions.iter().filter(|r| r.active).collect();
+    assert_eq!(active.len(), 1, "{revisions:?}");
+    assert_eq!((active[0].traffic, active[0].replicas >= 2), (100, true));
+}
+
+#[tokio::test]
 async fn our_reading_of_a_container_is_that_of_the_official_sdk() {
     use futures::StreamExt as _;
     let world = World::start().await;

@@ -88,7 +88,8 @@ pub(super) async fn decide(
         } if id == change => Some(what),
         _ => None,
     });
-    if proposed != Some(&record.change) || chain.broken.is_some() {
+    let edited = proposed != Some(&record.change) || chain.broken.is_some();
+    if edited && run.findings.is_empty() {
         let finding = Finding::new(
             "change-edited",
             change.as_str(),
@@ -116,10 +117,10 @@ pub(super) async fn decide(
     let approval = Approval {
         by: by.clone(),
         // An approval of something else than what was proposed approves nothing.
-        hash: if proposed == Some(&record.change) {
-            hash.clone()
-        } else {
+        hash: if edited {
             crate::journal::Hash::genesis()
+        } else {
+            hash.clone()
         },
         at: *at,
     };

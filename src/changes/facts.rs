@@ -1,0 +1,72 @@
+//! What the guard judges by, read while the lease on the resource is held.
+
+use chrono::{DateTime, Utc};
+
+use super::guard::{Approval, Facts};
+use super::record::{self, ResourceDocument};
+use super::{KillSwitch, hash};
+use crate::app::App;
+use crate::domain::{ChangeKind, Mutation};
+use crate::estate::{Estate, Kind};
+use crate::journal::{ChangeNote, Run};
+
+/// Reads everything that decides whether `own`, one of the changes of `run`, may be made.
+pub(super) async fn facts(
+    app: &App,
+    run: &Run,
+    own: &ChangeNote,
+    document: &ResourceDocument,
+    approval: Option<Approval>,
+    proposed: DateTime<Utc>,
+) -> anyhow::Result<Facts> {
+    let (estate, now) = (app.estate()?, app.clock.now());
+    let kind = own.what.kind();
+    let same_kind = || run.changes.iter().filter(|note| note.what.kind() == kind);
+    let touches = same_kind().map(|note| note.what.touches()).sum();
+    let part = match &own.what.mutation {
+        Mutation::LogDeletion {
+            blobs, of_blobs, ..
+        } => (*blobs, *of_blobs),
+        _ => (same_kind().count() as u64, in_estate(estate, kind)),
+    };
+    let owner = document
+        .owner
+        .as_ref()
+        .filter(|(id, until)| *id != own.id && *until > now)
+        .map(|(id, _)| id.clone());
+    Ok(Facts {
+        stopped: KillSwitch::read(app).await?.stopped(),
+        in_estate: estate.target(own.what.resource.as_str()).is_some(),
+        unnamed: app.unnamed_subscription(&own.what.resource),
+        ceiling: app.config.ceiling,
+        owner,
+        touches,
+        part,
+        last_change: document.last_change,
+        within_hour: record::within_hour(app, kind, now).await?,
+        hash: hash(&own.what),
+        approval,
+        proposer: own.by.clone(),
+        proposed,
+        begun: own.begun.is_some(),
+    })
+}
+
+/// How many things of a kind the estate has.
+fn in_estate(estate: &Estate, kind: ChangeKind) -> u64 {
+    let count = match kind {
+        ChangeKind::CosmosThroughput | ChangeKind::CosmosIndexing => estate
+            .stamps
+            .iter()
+            .filter_map(|stamp| stamp.cosmos.as_ref())
+            .map(|cosmos| cosmos.containers.len())
+            .sum(),
+        ChangeKind::AppReplicas | ChangeKind::AppRestart => estate
+            .resources()
+            .iter()
+            .filter(|r| r.kind == Kind::ContainerApp)
+            .count(),
+        ChangeKind::LogDeletion => estate.logs.containers.len(),
+    };
+    count as u64
+}
