@@ -151,3 +151,51 @@ fn once(
     let store = open()?;
     Ok(cell.get_or_init(|| store))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_developers_credential_changes_only_what_was_named() {
+        let subscription = "11111111-2222-4333-8444-555555555555";
+        let resource = ResourceId::new(subscription, "g", "Microsoft.App/containerApps", "a");
+        let app = |extra: &[(&str, &str)], named: &[&str]| {
+            let mut pairs = vec![
+                (
+                    "POOLKEEPER_BLOB_ENDPOINT",
+                    "https://a.blob.core.windows.net",
+                ),
+                (
+                    "POOLKEEPER_QUEUE_ENDPOINT",
+                    "https://a.queue.core.windows.net",
+                ),
+            ];
+            pairs.extend(extra);
+            let lookup = |name: &str| {
+                let found = pairs.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let mut config = Config::read(lookup).expect("settings");
+            config.azure.named = named.iter().map(|n| (*n).to_owned()).collect();
+            App::new(config, Clock::System).unnamed_subscription(&resource)
+        };
+        let secret = [
+            ("AZURE_TENANT_ID", "t"),
+            ("AZURE_CLIENT_ID", "c"),
+            ("AZURE_CLIENT_SECRET", "s"),
+        ];
+        let simulated = [("POOLKEEPER_ARM_ENDPOINT", "http://127.0.0.1:4000")];
+        let managed = [("IDENTITY_ENDPOINT", "http://127.0.0.1:4000/msi/token")];
+        for (name, extra, named, expected) in [
+            ("not named", &[][..], &[][..], Some(subscription)),
+            ("another one named", &[], &["99999999"], Some(subscription)),
+            ("named", &[], &[subscription], None),
+            ("a managed identity", &managed, &[], None),
+            ("a client secret", &secret, &[], None),
+            ("a simulated estate", &simulated, &[], None),
+        ] {
+            assert_eq!(app(extra, named).as_deref(), expected, "{name}");
+        }
+    }
+}

@@ -214,6 +214,18 @@ impl Azure {
         };
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
+        if status >= 400 {
+            // Azure's support asks for both ids.
+            tracing::info!(
+                request = id,
+                azure_request = text(&headers, "x-ms-request-id"),
+                correlation = text(&headers, "x-ms-correlation-request-id"),
+                status,
+                what = call.what,
+                method = %call.method,
+                "Azure refused"
+            );
+        }
         let body = match answer.bytes().await {
             Ok(body) => body,
             Err(error) => return Ok(unclear(error.without_url().to_string())),
@@ -293,6 +305,13 @@ pub(super) fn scope(url: &Url) -> String {
         (Some("blob"), Some(account)) => account.to_owned(),
         _ => url.host_str().unwrap_or_default().to_owned(),
     }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// The pause that Azure asks for, in milliseconds or seconds.
