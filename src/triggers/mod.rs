@@ -9,6 +9,8 @@ mod table;
 mod timers;
 mod web;
 
+#[cfg(feature = "local")]
+pub(crate) use table::differences;
 pub use table::{Function, Kind, table};
 
 use std::net::Ipv4Addr;
