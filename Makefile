@@ -1,4 +1,4 @@
-.PHONY: run test lint
+.PHONY: run test package lint
 
 # Everything on this machine, with no cloud: daily maintenance is run once, and what to open is told.
 run:
@@ -13,6 +13,12 @@ test: tests/azurite/node_modules/.package-lock.json
 # Azurite judges what is sent to storage. 3.35.0 is the newest for Node 20.
 tests/azurite/node_modules/.package-lock.json: tests/azurite/package-lock.json
 	npm ci --prefix tests/azurite --no-audit --no-fund --ignore-scripts
+
+# What goes to Azure, as target/poolkeeper.zip: the same for the same content.
+package:
+	cargo build --locked --profile cloud --no-default-features
+	cargo build --locked
+	target/debug/poolkeeper package
 
 lint:
 	cargo fmt --check

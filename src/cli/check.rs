@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 
-use crate::estate::{Estate, EstateError, schema};
+use crate::estate::{Estate, EstateError, Problem, schema};
 
 /// Exit codes: 0 right, 1 wrong, 2 the file cannot be read.
 #[derive(Args)]
@@ -37,14 +37,21 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(_) => Vec::new(),
         Err(EstateError(problems)) => problems,
     };
-    if arguments.json {
-        println!("{:#}", json!({ "estate": path, "problems": problems }));
-    } else if problems.is_empty() {
+    if problems.is_empty() && !arguments.json {
         println!("`{}` is right", path.display());
     } else {
-        for problem in &problems {
-            println!("{}: {problem}", path.display());
-        }
+        tell(path, &problems, arguments.json);
     }
     ExitCode::from(u8::from(!problems.is_empty()))
+}
+
+/// Prints what is wrong with an estate file.
+pub(super) fn tell(path: &Path, problems: &[Problem], json: bool) {
+    if json {
+        println!("{:#}", json!({ "estate": path, "problems": problems }));
+        return;
+    }
+    for problem in problems {
+        println!("{}: {problem}", path.display());
+    }
 }

@@ -6,6 +6,8 @@ mod follow;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "local")]
+mod package;
 mod run;
 mod runs;
 mod serve;
@@ -19,6 +21,16 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, settings_file};
 
+/// What `--version` says, and how `package` knows what it is given: a program carries the words of
+/// its own kind, since these are what it prints.
+const CLOUD_BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " (cloud build of Poolkeeper)");
+const LOCAL_BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " (local build of Poolkeeper)");
+const VERSION: &str = if cfg!(feature = "local") {
+    LOCAL_BUILD
+} else {
+    CLOUD_BUILD
+};
+
 /// Settings that a running embedded estate leaves for the other commands.
 const LOCAL_SETTINGS: &str = ".poolkeeper/settings.json";
 
@@ -29,7 +41,7 @@ const LOCAL_SETTINGS: &str = ".poolkeeper/settings.json";
 ///
 /// Exit codes: 0 done, 1 a check failed, 2 settings or usage, 3 anything else.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = false)]
+#[command(version = VERSION, arg_required_else_help = false)]
 struct Cli {
     /// Settings for what the environment does not say, in the form of local.settings.json
     /// [default: .poolkeeper/settings.json when it exists and no store is set].
@@ -49,6 +61,9 @@ enum Command {
     Local(local::Arguments),
     /// Read the estate file and tell everything that is wrong. Needs no network.
     Check(check::Arguments),
+    /// Write the package that goes to Azure: one zip, the same for the same content.
+    #[cfg(feature = "local")]
+    Package(package::Arguments),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
@@ -83,6 +98,8 @@ pub async fn run() -> ExitCode {
         Command::Check(arguments) => return check::run(&arguments),
         #[cfg(feature = "local")]
         Command::Local(arguments) => local::run(arguments).await,
+        #[cfg(feature = "local")]
+        Command::Package(arguments) => package::run(&arguments),
         command => {
             if let Some(outcome) = in_their_environment(&settings) {
                 return outcome.unwrap_or_else(|error| failed(3, &error));

@@ -98,6 +98,15 @@ struct SwitchBody {
     reason: String,
 }
 
+/// The route of the function lets the host pass this on, so it is answered as a page of ours that
+/// does not exist.
+pub(super) async fn no_page() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "an action has no page: it is asked for with POST",
+    )
+}
+
 /// Approves or rejects a change, takes one back, or turns the kill switch.
 pub(super) async fn act(
     State(app): State<Arc<App>>,

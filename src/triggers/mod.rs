@@ -9,6 +9,8 @@ mod table;
 mod timers;
 mod web;
 
+#[cfg(feature = "local")]
+pub(crate) use table::differences;
 pub use table::{Function, Kind, table};
 
 use std::net::Ipv4Addr;
@@ -41,7 +43,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/alerts", post(alerts::receive))
         .route("/api/changes", get(changes::list).post(changes::propose))
         .route("/api/changes/{id}", get(changes::show))
-        .route("/api/changes/{id}/{action}", post(changes::act))
+        .route(
+            "/api/changes/{id}/{action}",
+            get(changes::no_page).post(changes::act),
+        )
         .route("/api/maintenance/{cadence}", post(web::maintenance))
         .route("/api/runs", get(web::runs))
         .route("/api/runs/{id}", get(web::run))

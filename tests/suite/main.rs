@@ -13,6 +13,7 @@ mod faults;
 mod host;
 mod journal;
 mod maintenance;
+mod package;
 mod processes;
 mod store;
 mod world;
