@@ -156,7 +156,7 @@ async fn bring(
         // The process that came to it may have died before it could keep it.
         return settle(app, run, id, outcome, decided).await;
     }
-    let (policy, now) = (app.estate()?.policy(own.what.kind()), app.clock.now());
+    let policy = app.estate()?.policy(own.what.kind());
     let fresh = ChangeRecord {
         id: id.clone(),
         change: own.what.clone(),
@@ -165,8 +165,8 @@ async fn bring(
         reversible: own.what.inverse("").is_some(),
         by: own.by.clone(),
         run: run.id.clone(),
-        proposed: now,
-        until: now + policy.approval_lasts,
+        proposed: own.proposed,
+        until: own.proposed + policy.approval_lasts,
         decisions: 0,
         outcome: None,
         settled: None,

@@ -144,6 +144,7 @@ pub struct ChangeNote {
     pub what: Change,
     pub hash: Hash,
     pub by: String,
+    pub proposed: DateTime<Utc>,
     /// The difference that it makes, for people.
     pub difference: String,
     /// When the first intent to make it was written: from then on it may have been made.
@@ -264,6 +265,7 @@ impl Run {
                     what: what.clone(),
                     hash: hash.clone(),
                     by: by.clone(),
+                    proposed: at,
                     difference: what.difference(),
                     begun: None,
                     batches: Vec::new(),

@@ -237,6 +237,36 @@ async fn a_change_that_was_edited_after_its_approval_is_not_made() {
     assert!(world.simulator.mutations().is_empty());
 }
 
+/// A record that was edited so that who proposed may approve, or may do so longer.
+#[tokio::test]
+async fn a_record_that_was_edited_opens_no_door() {
+    for (field, value) in [
+        ("by", json!("reviewer")),
+        ("proposed", json!("2026-01-01T00:00:00Z")),
+    ] {
+        let world = World::start().await;
+        let base = world.handler(Clock::System).await;
+        let app = world.app(Clock::System);
+        let store = app.store().expect("a store");
+        let run = propose(&world, &base, OPERATOR, &throughput(1200)).await;
+        let change = run["changes"][0].clone();
+        let path = format!("changes/{}.json", change["id"].as_str().expect("an id"));
+        let stored = store.get::<Value>(&path).await.expect("an answer");
+        let stored = stored.expect("a document");
+        let mut edited = stored.value;
+        edited[field] = value;
+        let written = store.replace(&path, &edited, &stored.etag, None).await;
+        written.expect("written");
+        let key = if field == "by" { OPERATOR } else { REVIEWER };
+        let (status, answer) = say(&world, &base, key, &change, "approve").await;
+        assert_eq!(status, 202, "{field}: {answer}");
+        let run = worked(&world, &base, &answer).await;
+        let hold = &run["changes"][0]["outcome"]["hold"];
+        assert_eq!(hold["because"], "edited", "{field}: {run}");
+        assert!(world.simulator.mutations().is_empty(), "{field}");
+    }
+}
+
 /// What the front door shows when one belt of the guard holds a change that nothing else would.
 #[tokio::test]
 async fn each_belt_holds_a_change_that_would_be_made_otherwise() {

@@ -81,14 +81,14 @@ pub(super) async fn decide(
         .await?
         .unwrap_or_default();
     let chain = crate::journal::Chain::read(record.run.as_str(), &log);
-    let proposed = chain.records.iter().find_map(|(_, r)| match &r.event {
-        Event::Change {
-            change: id,
-            step: Step::Proposed { what, .. },
-        } if id == change => Some(what),
-        _ => None,
+    let is_as_proposed = chain.records.iter().any(|(_, r)| {
+        matches!(&r.event, Event::Change { change: id, step: Step::Proposed { what, by, .. } }
+            if id == change
+                && *what == record.change
+                && *by == record.by
+                && r.at == record.proposed)
     });
-    let edited = proposed != Some(&record.change) || chain.broken.is_some();
+    let edited = !is_as_proposed || chain.broken.is_some();
     if edited && run.findings.is_empty() {
         let finding = Finding::new(
             "change-edited",
