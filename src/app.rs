@@ -101,10 +101,14 @@ impl App {
         let ours = [&store.container, &store.anchor_container]
             .iter()
             .any(|name| *name == container);
-        let here = reqwest::Url::parse(store.blob_endpoint.reveal()).is_ok_and(|own| {
-            own.origin() == endpoint.origin()
-                && own.path().trim_end_matches('/') == endpoint.path().trim_end_matches('/')
-        });
+        // The account is the first part of the host, whatever the rest of it is; on loopback it is
+        // in the path.
+        let account = |url: &reqwest::Url| match url.host() {
+            Some(url::Host::Domain(host)) => host.split('.').next().map(str::to_lowercase),
+            _ => Some(url.path().trim_matches('/').to_lowercase()),
+        };
+        let here = reqwest::Url::parse(store.blob_endpoint.reveal())
+            .is_ok_and(|own| account(&own) == account(endpoint));
         ours && here
     }
 

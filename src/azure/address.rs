@@ -50,8 +50,13 @@ impl Azure {
         let azure = url.scheme() == "https"
             && url.port_or_known_default() == Some(443)
             && url.host_str().is_some_and(|host| plane.is_host(host));
-        let local = is_loopback(&self.arm) && url.origin() == self.arm.origin();
-        if plain && (azure || local) {
+        // With a stand-in nothing is Azure, and with Azure nothing is a stand-in.
+        let fits = if is_loopback(&self.arm) {
+            url.origin() == self.arm.origin()
+        } else {
+            azure
+        };
+        if plain && fits {
             Ok(())
         } else {
             Err(Error::Foreign(
@@ -98,15 +103,20 @@ mod tests {
                 "https://management.azure.com/subscriptions/s",
                 Plane::Arm,
                 true,
-                true,
+                false,
             ),
             (
                 "https://japaneast.management.azure.com/x",
                 Plane::Arm,
                 true,
-                true,
+                false,
             ),
-            ("https://MANAGEMENT.azure.com:443/x", Plane::Arm, true, true),
+            (
+                "https://MANAGEMENT.azure.com:443/x",
+                Plane::Arm,
+                true,
+                false,
+            ),
             ("http://management.azure.com/x", Plane::Arm, false, false),
             (
                 "https://management.azure.com:444/x",
@@ -136,7 +146,7 @@ mod tests {
                 "https://kv.vault.azure.net/certificates",
                 Plane::Vault,
                 true,
-                true,
+                false,
             ),
             (
                 "https://kv.vault.azure.net/certificates",
@@ -149,7 +159,7 @@ mod tests {
                 "https://st.blob.core.windows.net/c",
                 Plane::Blob,
                 true,
-                true,
+                false,
             ),
             (
                 "https://blob.core.windows.net.evil.example/c",
@@ -157,7 +167,12 @@ mod tests {
                 false,
                 false,
             ),
-            ("https://graph.microsoft.com/v1.0", Plane::Graph, true, true),
+            (
+                "https://graph.microsoft.com/v1.0",
+                Plane::Graph,
+                true,
+                false,
+            ),
             (
                 "https://evil.graph.microsoft.com/",
                 Plane::Graph,

@@ -41,7 +41,7 @@ pub async fn get(azure: &Azure, id: &str) -> Result<Alert, Error> {
     if !is_alert(id) {
         return Err(Error::Foreign("an alert id".into()));
     }
-    let url = azure.arm(id, API_VERSION);
+    let url = azure.arm(id, API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_ALERT, id).await?;
     Ok(body.properties.essentials)
 }

@@ -3,11 +3,13 @@
 //! Source: Blob Service REST, "List Blobs" and "Delete Blob". Our own memory goes through the
 //! official SDK instead ([`crate::store`]); here every call is paced and judged by this handle.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::{Action, Azure, Call, Error, Plane};
+use super::{Action, Azure, Call, Error, Permit, Plane};
 
 /// Pinned with the version of the store.
 const VERSION: &str = "2025-11-05";
@@ -86,6 +88,32 @@ pub async fn list(
     parse(text.trim_start_matches('\u{feff}')).map_err(unexpected)
 }
 
+/// Takes every blob whose name begins with `prefix`, page after page.
+pub async fn each(
+    azure: &Azure,
+    endpoint: &Url,
+    container: &str,
+    prefix: &str,
+    mut take: impl FnMut(Blob),
+) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    let mut from: Option<String> = None;
+    loop {
+        let page = list(azure, endpoint, container, prefix, from.as_deref()).await?;
+        page.blobs.into_iter().for_each(&mut take);
+        let Some(next) = page.next else {
+            return Ok(());
+        };
+        if !seen.insert(next.clone()) {
+            return Err(Error::Unexpected {
+                what: container.to_owned(),
+                why: "the listing goes round in a circle".into(),
+            });
+        }
+        from = Some(next);
+    }
+}
+
 /// Deletes a blob if it is still the version that was seen. Safe to repeat.
 pub async fn delete(
     azure: &Azure,
@@ -93,6 +121,7 @@ pub async fn delete(
     container: &str,
     name: &str,
     etag: &str,
+    permit: &dyn Permit,
 ) -> Result<Deletion, Error> {
     let mut path = vec![container];
     path.extend(name.split('/'));
@@ -104,7 +133,8 @@ pub async fn delete(
         container,
     )
     .header("x-ms-version", VERSION)
-    .header("if-match", etag);
+    .header("if-match", etag)
+    .permit(permit);
     match azure.send(&call).await {
         // Whoever deleted it at an earlier try was us.
         Ok(answer) if answer.status == 404 => Ok(Deletion::Deleted),

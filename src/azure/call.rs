@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
@@ -14,7 +15,7 @@ const TRIES: u32 = 6;
 const FIRST_PAUSE_MS: u64 = 250;
 /// Longer than this is not waited for within one call: the work comes round again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// All tries of one call take no longer than this: an invocation has ten minutes.
+/// A call is not tried once more after this time: an invocation has ten minutes.
 const LONGEST_CALL: Duration = Duration::from_secs(150);
 
 /// A request of Azure.
@@ -30,6 +31,14 @@ pub struct Call<'a> {
     pub body: Option<Value>,
     /// Whether a POST may be made twice: it asks, or its effect is the same.
     pub repeatable: bool,
+    /// Asked just before each try, however long the call has waited by then.
+    pub permit: Option<&'a dyn Permit>,
+}
+
+/// Whether a call that changes something may still be made.
+pub trait Permit: Send + Sync {
+    /// `Err` with why, if it may not any more.
+    fn holds(&self) -> BoxFuture<'_, Result<(), String>>;
 }
 
 impl<'a> Call<'a> {
@@ -46,7 +55,14 @@ impl<'a> Call<'a> {
             headers: Vec::new(),
             body: None,
             repeatable,
+            permit: None,
         }
+    }
+
+    #[must_use]
+    pub fn permit(mut self, permit: &'a dyn Permit) -> Self {
+        self.permit = Some(permit);
+        self
     }
 
     #[must_use]
@@ -177,10 +193,19 @@ impl Azure {
     }
 
     async fn once(&self, call: &Call<'_>, id: &str) -> Result<Once, Error> {
-        let _slot = self.slot(call.plane).await?;
         let scope = scope(&call.url);
+        // Before the slot, so that a scope that has to wait keeps nobody else waiting.
         self.pacer.wait(call.plane, &call.method, &scope).await;
+        let _slot = self.slot(call.plane).await?;
         let token = self.token(call.plane).await?;
+        if let Some(permit) = call.permit
+            && let Err(why) = permit.holds().await
+        {
+            return Err(Error::Stopped {
+                what: call.what.to_owned(),
+                why,
+            });
+        }
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())

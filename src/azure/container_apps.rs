@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Action, Azure, Call, Error, Plane};
-use crate::domain::{Replicas, ResourceId};
+use super::{Action, Azure, Call, Error, Permit, Plane};
+use crate::domain::{Replica, Replicas, ResourceId};
 
 const API_VERSION: &str = "2024-03-01";
 
@@ -82,7 +82,7 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
         min_replicas: Option<u32>,
         max_replicas: Option<u32>,
     }
-    let url = azure.arm(id.as_str(), API_VERSION);
+    let url = azure.arm(id.as_str(), API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
     let scale = body.properties.template.and_then(|t| t.scale);
     let ingress = body.properties.configuration.and_then(|c| c.ingress);
@@ -105,14 +105,17 @@ pub async fn set_replicas(
     id: &ResourceId,
     location: &str,
     to: Replicas,
+    permit: &dyn Permit,
 ) -> Result<(), Error> {
-    let url = azure.arm(id.as_str(), API_VERSION);
-    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str()).body(json!({
-        "location": location,
-        "properties": {
-            "template": { "scale": { "minReplicas": to.least, "maxReplicas": to.most } },
-        },
-    }));
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str())
+        .body(json!({
+            "location": location,
+            "properties": {
+                "template": { "scale": { "minReplicas": to.least, "maxReplicas": to.most } },
+            },
+        }))
+        .permit(permit);
     azure.finish(&call).await
 }
 
@@ -130,7 +133,7 @@ pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, 
         replicas: Option<u32>,
         traffic_weight: Option<u32>,
     }
-    let url = azure.arm(&format!("{id}/revisions"), API_VERSION);
+    let url = azure.arm(&format!("{id}/revisions"), API_VERSION)?;
     let rows: Vec<Row> = azure
         .list(Plane::Arm, url, READ_REVISIONS, id.as_str())
         .await?;
@@ -146,21 +149,28 @@ pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, 
 }
 
 /// Restarts the replicas of a revision. Not repeated by itself when the answer is lost: whether it
-/// happened is seen from [`started`].
-pub async fn restart(azure: &Azure, id: &ResourceId, revision: &str) -> Result<(), Error> {
-    let url = azure.arm(&format!("{id}/revisions/{revision}/restart"), API_VERSION);
-    let call = Call::new(Plane::Arm, Method::POST, url, RESTART_REVISION, id.as_str());
-    azure.finish(&call).await
-}
-
-/// When each replica of a revision was started.
-pub async fn started(
+/// happened is seen from [`running`].
+pub async fn restart(
     azure: &Azure,
     id: &ResourceId,
     revision: &str,
-) -> Result<Vec<DateTime<Utc>>, Error> {
+    permit: &dyn Permit,
+) -> Result<(), Error> {
+    let url = azure.arm(&format!("{id}/revisions/{revision}/restart"), API_VERSION)?;
+    let call =
+        Call::new(Plane::Arm, Method::POST, url, RESTART_REVISION, id.as_str()).permit(permit);
+    azure.finish(&call).await
+}
+
+/// The replicas of a revision, each with when it was started.
+pub async fn running(
+    azure: &Azure,
+    id: &ResourceId,
+    revision: &str,
+) -> Result<Vec<Replica>, Error> {
     #[derive(Deserialize)]
     struct Row {
+        name: String,
         properties: Properties,
     }
     #[derive(Deserialize)]
@@ -169,17 +179,19 @@ pub async fn started(
         created_time: DateTime<Utc>,
     }
     let path = format!("{id}/revisions/{revision}/replicas");
-    let url = azure.arm(&path, API_VERSION);
+    let url = azure.arm(&path, API_VERSION)?;
     let rows: Vec<Row> = azure
         .list(Plane::Arm, url, READ_REPLICAS, id.as_str())
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| row.properties.created_time)
-        .collect())
+    let replica = |row: Row| Replica {
+        name: row.name,
+        started: row.properties.created_time,
+    };
+    Ok(rows.into_iter().map(replica).collect())
 }
 
-/// When a certificate of an environment ends; `None` where Azure renews it by itself.
+/// When a certificate of an environment ends; `None` where Azure renews it by itself, as it does
+/// with managed ones, which are not asked for.
 pub async fn certificate_expires(
     azure: &Azure,
     certificate: &str,
@@ -193,7 +205,13 @@ pub async fn certificate_expires(
     struct Properties {
         expiration_date: Option<DateTime<Utc>>,
     }
-    let url = azure.arm(certificate, API_VERSION);
+    if certificate
+        .to_ascii_lowercase()
+        .contains("/managedcertificates/")
+    {
+        return Ok(None);
+    }
+    let url = azure.arm(certificate, API_VERSION)?;
     let body: Body = azure
         .get(Plane::Arm, url, READ_CERTIFICATE, certificate)
         .await?;

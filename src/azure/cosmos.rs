@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Action, Azure, Call, Error, Plane};
+use super::{Action, Azure, Call, Error, Permit, Plane};
 use crate::domain::{Capacity, ResourceId};
 
 const API_VERSION: &str = "2024-08-15";
@@ -67,7 +67,7 @@ pub async fn account(azure: &Azure, id: &ResourceId) -> Result<Account, Error> {
     struct Region {
         location_name: String,
     }
-    let url = azure.arm(id.as_str(), API_VERSION);
+    let url = azure.arm(id.as_str(), API_VERSION)?;
     let body: Body = azure
         .get(Plane::Arm, url, READ_ACCOUNT, id.as_str())
         .await?;
@@ -93,7 +93,7 @@ pub async fn containers(azure: &Azure, database: &ResourceId) -> Result<Vec<Stri
     struct Row {
         name: String,
     }
-    let url = azure.arm(&format!("{database}/containers"), API_VERSION);
+    let url = azure.arm(&format!("{database}/containers"), API_VERSION)?;
     let rows: Vec<Row> = azure
         .list(Plane::Arm, url, READ_CONTAINERS, database.as_str())
         .await?;
@@ -129,7 +129,7 @@ pub async fn throughput(azure: &Azure, of: &ResourceId) -> Result<Option<Through
     let answer: Result<Body, Error> = azure
         .get(
             Plane::Arm,
-            settings(azure, of),
+            settings(azure, of)?,
             READ_THROUGHPUT,
             of.as_str(),
         )
@@ -167,19 +167,22 @@ pub async fn set_throughput(
     of: &ResourceId,
     location: &str,
     to: Capacity,
+    permit: &dyn Permit,
 ) -> Result<(), Error> {
     let resource = match to {
         Capacity::Manual(ru) => json!({ "throughput": ru }),
         Capacity::Autoscale(ru) => json!({ "autoscaleSettings": { "maxThroughput": ru } }),
     };
-    let url = settings(azure, of);
-    let call = Call::new(Plane::Arm, Method::PUT, url, WRITE_THROUGHPUT, of.as_str()).body(json!({
-        "location": location,
-        "properties": { "resource": resource },
-    }));
+    let url = settings(azure, of)?;
+    let call = Call::new(Plane::Arm, Method::PUT, url, WRITE_THROUGHPUT, of.as_str())
+        .body(json!({
+            "location": location,
+            "properties": { "resource": resource },
+        }))
+        .permit(permit);
     azure.finish(&call).await
 }
 
-fn settings(azure: &Azure, of: &ResourceId) -> reqwest::Url {
+fn settings(azure: &Azure, of: &ResourceId) -> Result<reqwest::Url, Error> {
     azure.arm(&format!("{of}/throughputSettings/default"), API_VERSION)
 }

@@ -15,6 +15,12 @@ pub enum Error {
     /// A management lock holds it: somebody said that it must not be changed.
     #[error("{what} is locked: a management lock forbids the change")]
     Locked { what: String },
+    /// It may not be made any more, and this try of it was not.
+    #[error("{what} was not called any more: {why}")]
+    Stopped { what: String, why: String },
+    /// Azure took the request, and what came of it cannot be told from its answers: read it back.
+    #[error("{what} was accepted, and then: {why}")]
+    Accepted { what: String, why: String },
     /// An operation did not come to its end within the time that is waited for.
     #[error("{what} is still being changed by Azure: {why}")]
     StillRunning { what: String, why: String },

@@ -81,7 +81,7 @@ pub async fn items(azure: &Azure, vault: &ResourceId) -> Result<Vec<Item>, Error
     let found: Vault = azure
         .get(
             Plane::Arm,
-            azure.arm(vault.as_str(), "2023-07-01"),
+            azure.arm(vault.as_str(), "2023-07-01")?,
             READ_VAULT,
             vault.as_str(),
         )

@@ -34,7 +34,7 @@ pub async fn tables(azure: &Azure, workspace: &ResourceId) -> Result<Vec<Table>,
         retention_in_days: Option<i64>,
         total_retention_in_days: Option<i64>,
     }
-    let url = azure.arm(&format!("{workspace}/tables"), API_VERSION);
+    let url = azure.arm(&format!("{workspace}/tables"), API_VERSION)?;
     let rows: Vec<Row> = azure
         .list(Plane::Arm, url, READ_TABLES, workspace.as_str())
         .await?;

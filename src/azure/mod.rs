@@ -32,11 +32,12 @@ use reqwest::Url;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use address::Plane;
-pub use call::{Answer, Call};
+pub use call::{Answer, Call, Permit};
 pub use credential::credential;
 pub use error::{Error, without_queries};
 
 use crate::config::AzureSettings;
+use crate::domain::person;
 use pace::Pacer;
 
 /// A permission as Azure names it, such as `Microsoft.KeyVault/vaults/read`. Each function of this
@@ -86,6 +87,8 @@ pub fn declared() -> Vec<Action> {
 const AT_ONCE: usize = 32;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// A token that has not come by then does not come.
+const TOKEN_LIMIT: Duration = Duration::from_secs(30);
 /// A token is renewed when it has less than this left.
 const TOKEN_MARGIN: Duration = Duration::from_secs(300);
 
@@ -127,11 +130,24 @@ impl Azure {
     }
 
     /// A URL of Azure Resource Manager. `path` begins with a slash.
-    pub(crate) fn arm(&self, path: &str, version: &str) -> Url {
+    ///
+    /// Errors: [`Error::Foreign`] if a URL would read the path in another way than it is written,
+    /// as one with `..` in it: then it names something else than what was judged.
+    pub(crate) fn arm(&self, path: &str, version: &str) -> Result<Url, Error> {
+        let is_odd = |part: &str| part.is_empty() || part == "." || part == "..";
+        let plain = path
+            .strip_prefix('/')
+            .is_some_and(|rest| !rest.split('/').any(is_odd))
+            && !path
+                .chars()
+                .any(|c| c.is_control() || matches!(c, '%' | '?' | '#' | '\\'));
+        if !plain {
+            return Err(Error::Foreign("a path that a URL reads differently".into()));
+        }
         let mut url = self.arm.clone();
         url.set_path(path);
         url.set_query(Some(&format!("api-version={version}")));
-        url
+        Ok(url)
     }
 
     /// A URL of Microsoft Graph. On loopback it lies beside ARM.
@@ -179,14 +195,13 @@ impl Azure {
         if let Some(token) = self.kept_token(audience) {
             return Ok(token);
         }
-        let token = self
-            .credential
-            .get_token(&[audience], None)
+        let scopes = [audience];
+        let asked = self.credential.get_token(&scopes, None);
+        let failed = |why: String| Error::Credential { audience, why };
+        let token = tokio::time::timeout(TOKEN_LIMIT, asked)
             .await
-            .map_err(|e| Error::Credential {
-                audience,
-                why: without_queries(&e.to_string()),
-            })?;
+            .map_err(|_| failed(format!("none came within {} s", TOKEN_LIMIT.as_secs())))?
+            .map_err(|e| failed(without_queries(&e.to_string())))?;
         let secret = token.token.secret().to_owned();
         self.tokens().insert(audience, token);
         Ok(secret)
@@ -210,18 +225,19 @@ impl Azure {
     }
 }
 
-/// The name in the claims of a token: of a person, else of an application.
+/// Who the claims of a token name: a person, else an application, with their object id.
 fn name_in(token: &str) -> Option<String> {
     let claims = token.split('.').nth(1)?;
     let claims = BASE64_URL_SAFE_NO_PAD
         .decode(claims.trim_end_matches('='))
         .ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    ["upn", "preferred_username", "unique_name", "appid", "oid"]
+    let claim = |name: &str| claims[name].as_str().filter(|text| !text.is_empty());
+    let id = claim("oid")?;
+    let name = ["upn", "preferred_username", "unique_name", "appid"]
         .iter()
-        .find_map(|name| claims[name].as_str())
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
+        .find_map(|name| claim(name));
+    Some(person(name.unwrap_or(id), id))
 }
 
 #[cfg(test)]
@@ -234,9 +250,10 @@ mod tests {
         for (token, expected) in [
             (
                 token(r#"{"upn":"ann@example.com","oid":"1"}"#),
-                Some("ann@example.com"),
+                Some("ann@example.com <1>"),
             ),
-            (token(r#"{"appid":"2","oid":"1"}"#), Some("2")),
+            (token(r#"{"appid":"2","oid":"1"}"#), Some("2 <1>")),
+            (token(r#"{"upn":"ann@example.com"}"#), None),
             (token(r#"{"sub":"x"}"#), None),
             ("no token".to_owned(), None),
         ] {

@@ -28,13 +28,25 @@ impl Azure {
     /// `Azure-AsyncOperation` is asked before `Location`; without either, the state in the body
     /// counts. The caller reads back what there is then: a finished operation proves nothing.
     ///
-    /// Errors: [`Error::StillRunning`] after four minutes; [`Error::Refused`] if the operation
-    /// failed; [`Error::Foreign`] if the poll address is none of Azure's, and then no token was
-    /// sent there.
+    /// Errors: those of [`Azure::send`] if Azure did not take the request. Once it has,
+    /// [`Error::StillRunning`] after four minutes, else [`Error::Accepted`]: the operation failed,
+    /// it cannot be followed, or its address is none of Azure's, and then no token was sent there.
     pub async fn finish(&self, call: &Call<'_>) -> Result<(), Error> {
         let started = self.send(call).await?;
-        let Some((mut url, by_status)) = poll_address(&started, call.what)? else {
-            return self.settle_by_state(call, &started).await;
+        self.follow(call, &started)
+            .await
+            .map_err(|error| match error {
+                Error::StillRunning { .. } => error,
+                error => Error::Accepted {
+                    what: call.what.to_owned(),
+                    why: error.to_string(),
+                },
+            })
+    }
+
+    async fn follow(&self, call: &Call<'_>, started: &Answer) -> Result<(), Error> {
+        let Some((mut url, by_status)) = poll_address(started, call.what)? else {
+            return self.settle_by_state(call, started).await;
         };
         let deadline = Instant::now() + LIMIT;
         let mut pause = FIRST_LOOK;

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,7 +33,7 @@ impl Azure {
             what: what.to_owned(),
             why,
         };
-        let mut items = Vec::new();
+        let (mut items, mut seen) = (Vec::new(), HashSet::new());
         let mut url = first;
         for _ in 0..MOST_PAGES {
             let page: Page<T> = self.get(plane, url.clone(), action, what).await?;
@@ -40,8 +42,8 @@ impl Azure {
                 return Ok(items);
             };
             let next = Url::parse(&next).map_err(|e| unexpected(format!("next link: {e}")))?;
-            if next == url {
-                return Err(unexpected("the next link leads to the same page".into()));
+            if !seen.insert(next.clone()) {
+                return Err(unexpected("the next links lead round in a circle".into()));
             }
             url = next;
         }

@@ -25,7 +25,6 @@ pub struct Container {
     pub legal_hold: bool,
     /// It has an immutability policy.
     pub immutable: bool,
-    pub leased: bool,
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -56,7 +55,7 @@ pub async fn blob_endpoint(azure: &Azure, account: &ResourceId) -> Result<Url, E
     struct Endpoints {
         blob: String,
     }
-    let url = azure.arm(account.as_str(), API_VERSION);
+    let url = azure.arm(account.as_str(), API_VERSION)?;
     let body: Body = azure
         .get(Plane::Arm, url, READ_ACCOUNT, account.as_str())
         .await?;
@@ -69,11 +68,15 @@ pub async fn blob_endpoint(azure: &Azure, account: &ResourceId) -> Result<Url, E
     Ok(endpoint)
 }
 
-/// The containers of an account.
-pub async fn containers(azure: &Azure, account: &ResourceId) -> Result<Vec<Container>, Error> {
+/// Reads one container; `None` if it does not exist. Lists of containers leave their metadata out,
+/// so each is asked for by itself.
+pub async fn container(
+    azure: &Azure,
+    account: &ResourceId,
+    name: &str,
+) -> Result<Option<Container>, Error> {
     #[derive(Deserialize)]
-    struct Row {
-        name: String,
+    struct Body {
         properties: Properties,
     }
     #[derive(Deserialize)]
@@ -81,24 +84,21 @@ pub async fn containers(azure: &Azure, account: &ResourceId) -> Result<Vec<Conta
     struct Properties {
         has_legal_hold: Option<bool>,
         has_immutability_policy: Option<bool>,
-        lease_state: Option<String>,
         metadata: Option<BTreeMap<String, String>>,
     }
-    let path = format!("{account}/blobServices/default/containers");
-    let url = azure.arm(&path, API_VERSION);
-    let rows: Vec<Row> = azure
-        .list(Plane::Arm, url, READ_CONTAINERS, account.as_str())
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Container {
-            name: row.name,
-            legal_hold: row.properties.has_legal_hold.unwrap_or(false),
-            immutable: row.properties.has_immutability_policy.unwrap_or(false),
-            leased: row.properties.lease_state.as_deref() == Some("Leased"),
-            metadata: row.properties.metadata.unwrap_or_default(),
-        })
-        .collect())
+    let path = format!("{account}/blobServices/default/containers/{name}");
+    let url = azure.arm(&path, API_VERSION)?;
+    let answer: Result<Body, Error> = azure.get(Plane::Arm, url, READ_CONTAINERS, &path).await;
+    match answer {
+        Ok(body) => Ok(Some(Container {
+            name: name.to_owned(),
+            legal_hold: body.properties.has_legal_hold.unwrap_or(false),
+            immutable: body.properties.has_immutability_policy.unwrap_or(false),
+            metadata: body.properties.metadata.unwrap_or_default(),
+        })),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The lifecycle rules of an account that are on and delete blobs, whatever their index tags.
@@ -144,6 +144,7 @@ pub async fn deletion_rules(
         days_after_modification_greater_than: Option<f64>,
         /// A blob was made no later than it was last written, so this is no later either.
         days_after_creation_greater_than: Option<f64>,
+        days_after_last_access_time_greater_than: Option<f64>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -155,7 +156,7 @@ pub async fn deletion_rules(
     let url = azure.arm(
         &format!("{account}/managementPolicies/default"),
         API_VERSION,
-    );
+    )?;
     let answer: Result<Body, Error> = azure
         .get(Plane::Arm, url, READ_LIFECYCLE, account.as_str())
         .await;
@@ -169,6 +170,10 @@ pub async fn deletion_rules(
         .filter(|rule| rule.enabled.unwrap_or(true))
         .filter_map(|rule| {
             let delete = rule.definition.actions.base_blob?.delete?;
+            // Who reads a blob puts such a rule off, so it covers nothing.
+            if delete.days_after_last_access_time_greater_than.is_some() {
+                return None;
+            }
             let days = delete
                 .days_after_modification_greater_than
                 .or(delete.days_after_creation_greater_than)?;

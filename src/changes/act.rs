@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 
+use super::brake::Brake;
 use crate::azure::{Azure, Error, container_apps, cosmos};
 use crate::domain::{Change, Mutation, Outcome, ResourceId};
 
@@ -59,24 +60,22 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
                 is_to: seen == *to,
             })
         }
-        Mutation::AppRestart {
-            revision,
-            newest_replica,
-        } => {
-            let started = container_apps::started(azure, on, revision).await?;
-            let is_newer = |at| newest_replica.is_none_or(|newest| at > newest);
-            let oldest = started.iter().min();
+        Mutation::AppRestart { revision, replicas } => {
+            let running = container_apps::running(azure, on, revision).await?;
+            let left = running.iter().filter(|r| replicas.contains(r)).count();
+            let is_to = !running.is_empty() && left == 0;
+            let oldest = running.iter().map(|r| r.started).min();
             Ok(Now {
                 text: match oldest {
                     None => "no replica runs".into(),
                     Some(at) => format!(
-                        "{} replicas, the oldest started at {}",
-                        started.len(),
+                        "{} replicas, {left} of them from before, the oldest started at {}",
+                        running.len(),
                         at.to_rfc3339_opts(SecondsFormat::Secs, true)
                     ),
                 },
-                is_from: started.iter().max().copied() == *newest_replica,
-                is_to: !started.is_empty() && started.iter().all(|at| is_newer(*at)),
+                is_from: !is_to,
+                is_to,
             })
         }
         Mutation::LogDeletion { .. } => Err(Error::Setting(
@@ -90,7 +89,7 @@ pub(super) fn expected(change: &Change) -> String {
     match &change.mutation {
         Mutation::CosmosThroughput { from, .. } => from.to_string(),
         Mutation::AppReplicas { from, .. } => from.to_string(),
-        Mutation::AppRestart { .. } => "not restarted since it was proposed".into(),
+        Mutation::AppRestart { .. } => "running as it was proposed".into(),
         Mutation::LogDeletion { .. } => "listed".into(),
     }
 }
@@ -99,56 +98,47 @@ fn wanted(change: &Change) -> String {
     match &change.mutation {
         Mutation::CosmosThroughput { to, .. } => to.to_string(),
         Mutation::AppReplicas { to, .. } => to.to_string(),
-        Mutation::AppRestart { .. } => "replicas that were started since".into(),
+        Mutation::AppRestart { .. } => "new replicas only".into(),
         Mutation::LogDeletion { .. } => "gone".into(),
     }
 }
 
 /// Makes the change and looks at what came of it.
-pub(super) async fn make_and_read_back(azure: &Azure, change: &Change) -> Outcome {
-    let made = make(azure, change).await;
-    let refused = match &made {
-        Ok(()) => None,
-        Err(
-            error @ (Error::Denied { .. }
-            | Error::Refused { .. }
-            | Error::Foreign(_)
-            | Error::Locked { .. }
-            | Error::NotFound { .. }
-            | Error::Credential { .. }
-            | Error::Setting(_)),
-        ) => {
-            return Outcome::Failed {
-                why: error.to_string(),
-            };
-        }
-        // It may have been made all the same: what is there decides.
-        Err(error) => Some(error.to_string()),
-    };
-    let mut pause = Duration::from_millis(250);
-    let mut last = None;
-    for look in 0..looks(&change.mutation) {
-        if look > 0 {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_LOOK);
-        }
-        match read(azure, change).await {
-            Ok(seen) if seen.is_to => return Outcome::Verified { seen: seen.text },
-            Ok(seen) => {
-                // Refused and unchanged: there is nothing to wait for.
-                if refused.is_some() && seen.is_from && look > 1 {
-                    break;
-                }
-                last = Some(seen.text);
-            }
-            Err(error) => last = Some(format!("it cannot be read: {error}")),
-        }
+pub(super) async fn make_and_read_back(
+    azure: &Azure,
+    change: &Change,
+    brake: &Brake<'_>,
+) -> Outcome {
+    let made = make(azure, change, brake).await;
+    if let Err(
+        error @ (Error::Denied { .. }
+        | Error::Refused { .. }
+        | Error::Foreign(_)
+        | Error::Locked { .. }
+        | Error::NotFound { .. }
+        | Error::Credential { .. }
+        | Error::Setting(_)),
+    ) = &made
+    {
+        // Azure, or we, refused before anything was taken.
+        return Outcome::Failed {
+            why: error.to_string(),
+        };
     }
-    match (refused, last) {
-        (Some(why), None) => Outcome::Failed { why },
-        (why, last) => Outcome::NotVerified {
+    // In every other case it may have been made: what is there decides.
+    let stopped = matches!(made, Err(Error::Stopped { .. }));
+    let trouble = made.err().map(|error| error.to_string());
+    let patient = trouble.is_none();
+    match (look(azure, change, patient).await, trouble) {
+        (Ok(seen), _) if seen.is_to => Outcome::Verified { seen: seen.text },
+        (_, Some(why)) if stopped => match brake.pulled().await {
+            Some(hold) => Outcome::Held { hold },
+            None => Outcome::Failed { why },
+        },
+        (Ok(seen), Some(why)) if seen.is_from => Outcome::Failed { why },
+        (seen, trouble) => Outcome::NotVerified {
             wanted: wanted(change),
-            seen: [last, why]
+            seen: [Some(told(seen)), trouble]
                 .into_iter()
                 .flatten()
                 .collect::<Vec<_>>()
@@ -157,18 +147,66 @@ pub(super) async fn make_and_read_back(azure: &Azure, change: &Change) -> Outcom
     }
 }
 
-async fn make(azure: &Azure, change: &Change) -> Result<(), Error> {
+/// What came of a change that a process began and did not see the end of. A restart is never made
+/// a second time; anything else is made again if nothing has changed since.
+pub(super) async fn go_on(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Outcome {
+    let seen = look(azure, change, true).await;
+    match &seen {
+        Ok(now) if now.is_to => Outcome::Verified {
+            seen: now.text.clone(),
+        },
+        Ok(now) if now.is_from && !matches!(change.mutation, Mutation::AppRestart { .. }) => {
+            make_and_read_back(azure, change, brake).await
+        }
+        _ => Outcome::NotVerified {
+            wanted: wanted(change),
+            seen: format!(
+                "{}; the process that began it died, and it is not made again",
+                told(seen)
+            ),
+        },
+    }
+}
+
+fn told(seen: Result<Now, Error>) -> String {
+    match seen {
+        Ok(now) => now.text,
+        Err(error) => format!("it cannot be read: {error}"),
+    }
+}
+
+/// Looks until the change is there, or often enough; what was seen last. The impatient look only
+/// as long as a refusal needs to be believed.
+async fn look(azure: &Azure, change: &Change, patient: bool) -> Result<Now, Error> {
+    let mut pause = Duration::from_millis(250);
+    let mut last = read(azure, change).await;
+    for look in 1..looks(&change.mutation) {
+        match &last {
+            Ok(seen) if seen.is_to => break,
+            Ok(seen) if seen.is_from && !patient && look > 2 => break,
+            _ => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_LOOK);
+        last = read(azure, change).await;
+    }
+    last
+}
+
+async fn make(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Result<(), Error> {
     let on = &change.resource;
     match &change.mutation {
         Mutation::CosmosThroughput { to, .. } => {
             let location = cosmos::account(azure, &account_of(on)).await?.location;
-            cosmos::set_throughput(azure, on, &location, *to).await
+            cosmos::set_throughput(azure, on, &location, *to, brake).await
         }
         Mutation::AppReplicas { to, .. } => {
             let location = container_apps::app(azure, on).await?.location;
-            container_apps::set_replicas(azure, on, &location, *to).await
+            container_apps::set_replicas(azure, on, &location, *to, brake).await
         }
-        Mutation::AppRestart { revision, .. } => container_apps::restart(azure, on, revision).await,
+        Mutation::AppRestart { revision, .. } => {
+            container_apps::restart(azure, on, revision, brake).await
+        }
         Mutation::LogDeletion { .. } => Err(Error::Setting(
             "blobs are deleted one by one, and not as a single thing".into(),
         )),

@@ -107,18 +107,17 @@ pub async fn reject(
         tell(app, journal, run, &record.id, Step::Came { to }).await?;
     }
     settle(app, run, &record.id, &outcome, true).await?;
-    if let Some((lease, stored)) = take(app, &record.change).await? {
-        let mut document = stored.value;
-        if document
-            .owner
-            .as_ref()
-            .is_some_and(|(id, _)| *id == record.id)
-        {
-            document.owner = None;
-            app.store()?.overwrite(&document, &lease).await?;
-        }
-        lease.release().await;
+    let Some((lease, stored)) = take(app, &record.change).await? else {
+        // The run is taken up again: what was rejected must not block others.
+        return Err(Error::NotOurs(ResourceDocument::path(&record.change.resource)).into());
+    };
+    let mut document = stored.value;
+    let owner = document.owner.as_ref();
+    if owner.is_some_and(|(id, _)| *id == record.id) {
+        document.owner = None;
+        app.store()?.overwrite(&document, &lease).await?;
     }
+    lease.release().await;
     Ok(())
 }
 
@@ -192,14 +191,18 @@ async fn settle(
     decided: bool,
 ) -> anyhow::Result<()> {
     let now = app.clock.now();
+    let number = |record: &ChangeRecord| record.number_of(&run.id);
     record::update(app, id, |record| {
-        if !decided && record.settled.is_some() {
-            // Kept before; somebody may have decided about it since.
+        let is_late = if decided {
+            number(record) < record.decisions
+        } else {
+            record.settled.is_some()
+        };
+        if is_late {
+            // Kept before; somebody has decided about it since.
             return;
         }
-        // A hold that may lapse leaves the proposal open for another approval.
-        let open = decided && matches!(outcome, Outcome::Held { .. }) && now <= record.until;
-        record.outcome = Some(if open {
+        record.outcome = Some(if reopens(record, outcome, decided, now) {
             Outcome::AwaitingApproval {
                 until: record.until,
             }
@@ -208,10 +211,41 @@ async fn settle(
         });
         record.settled = Some(now);
         if decided {
-            record.decisions = record.decisions.max(record.number_of(&run.id));
+            record.decisions = number(record);
         }
     })
     .await?;
+    Ok(())
+}
+
+/// Whether a decision leaves the proposal open for another one: it was held back by something that
+/// passes.
+fn reopens(record: &ChangeRecord, outcome: &Outcome, decided: bool, now: DateTime<Utc>) -> bool {
+    let passes = matches!(outcome, Outcome::Held { hold } if hold.passes());
+    decided && passes && now <= record.until
+}
+
+/// Ends the changes of a run that is given up: nothing more can become of them by it.
+pub async fn give_up(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    decided: Option<&ChangeId>,
+) -> anyhow::Result<()> {
+    let outcome = Outcome::Failed {
+        why: "the run was given up: too many processes died over it. What was begun may have been made".into(),
+    };
+    let open = run.changes.iter().filter(|note| note.outcome.is_none());
+    let mut ids: Vec<ChangeId> = open.map(|note| note.id.clone()).collect();
+    for id in &ids {
+        let to = outcome.clone();
+        tell(app, journal, run, id, Step::Came { to }).await?;
+    }
+    // A decision that died before it said what it was about is counted all the same.
+    ids.extend(decided.filter(|id| run.change(id).is_none()).cloned());
+    for id in &ids {
+        settle(app, run, id, &outcome, decided.is_some()).await?;
+    }
     Ok(())
 }
 
@@ -233,14 +267,7 @@ async fn under_lease(
     let verdict = judge(policy, &facts, app.estate()?.zone, app.clock.now());
     let outcome = match verdict {
         Verdict::Observe => Outcome::Observed,
-        Verdict::Hold(hold) => {
-            if document.owner.as_ref().is_some_and(|(id, _)| *id == own.id) {
-                // Nobody is kept waiting for a change that is not made.
-                document.owner = facts.approval.is_some().then_some(()).and(document.owner);
-                app.store()?.overwrite(&document, &lease).await?;
-            }
-            Outcome::Held { hold }
-        }
+        Verdict::Hold(hold) => Outcome::Held { hold },
         Verdict::Await(until) => {
             document.owner = Some((own.id.clone(), until));
             app.store()?.overwrite(&document, &lease).await?;
@@ -248,6 +275,24 @@ async fn under_lease(
         }
         Verdict::Act => make(app, journal, run, own, policy, &mut document, &lease).await?,
     };
+    let decided = facts.approval.is_some();
+    let stays = match &outcome {
+        Outcome::AwaitingApproval { .. } => true,
+        Outcome::Held { hold } => decided && hold.passes(),
+        _ => false,
+    };
+    let is_ours = document.owner.as_ref().is_some_and(|(id, _)| *id == own.id);
+    if is_ours && !stays {
+        // Nobody is kept waiting for a change of which nothing more can become.
+        document.owner = None;
+        match app.store()?.overwrite(&document, &lease).await {
+            Ok(()) => {}
+            Err(Error::NotOurs(_)) => {
+                tracing::warn!(change = %own.id, "the lease was lost at the end");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     lease.release().await;
     Ok(outcome)
 }
@@ -281,13 +326,14 @@ async fn make(
     let brake = Brake::new(app, lease);
     let outcome = match &own.what.mutation {
         Mutation::LogDeletion { .. } => deletion::carry_out(app, journal, run, own, &brake).await?,
-        _ => single(app, journal, run, own).await?,
+        _ => single(app, journal, run, own, &brake).await?,
     };
-    document.owner = match outcome {
+    if matches!(outcome, Outcome::Held { .. })
+        && let Some((_, until)) = owner
+    {
         // The approval was spent, the proposal may get another one.
-        Outcome::Held { .. } => owner,
-        _ => None,
-    };
+        document.owner = Some((own.id.clone(), until));
+    }
     if proposal(run, &own.id)?.begun.is_some() {
         document.last_change = Some(app.clock.now());
     }
@@ -304,9 +350,12 @@ async fn single(
     journal: &mut Journal<'_>,
     run: &mut Run,
     own: &ChangeNote,
+    brake: &Brake<'_>,
 ) -> anyhow::Result<Outcome> {
-    let change = &own.what;
-    let azure = app.azure()?;
+    let (change, azure) = (&own.what, app.azure()?);
+    if own.begun.is_some() {
+        return Ok(act::go_on(azure, change, brake).await);
+    }
     let before = match act::read(azure, change).await {
         Ok(before) => before,
         Err(error) => {
@@ -318,22 +367,20 @@ async fn single(
     if before.is_to {
         return Ok(Outcome::Verified { seen: before.text });
     }
-    if own.begun.is_none() {
-        if !before.is_from {
-            return Ok(Outcome::Held {
-                hold: Hold::MovedOn {
-                    expected: act::expected(change),
-                    found: before.text,
-                },
-            });
-        }
-        let step = Step::Intent {
-            batch: None,
-            what: own.difference.clone(),
-        };
-        tell(app, journal, run, &own.id, step).await?;
+    if !before.is_from {
+        return Ok(Outcome::Held {
+            hold: Hold::MovedOn {
+                expected: act::expected(change),
+                found: before.text,
+            },
+        });
     }
-    Ok(act::make_and_read_back(azure, change).await)
+    let step = Step::Intent {
+        batch: None,
+        what: own.difference.clone(),
+    };
+    tell(app, journal, run, &own.id, step).await?;
+    Ok(act::make_and_read_back(azure, change, brake).await)
 }
 
 /// The resource's document under a lease; `None` if somebody else holds it all the time.

@@ -1,15 +1,20 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use super::KillSwitch;
 use crate::app::App;
+use crate::azure::Permit;
 use crate::domain::Hold;
 use crate::store::Lease;
 
 /// How old the answer about the kill switch may be.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// Stops a change that takes long: by the kill switch, or when the lease on the resource is lost.
+/// Stops a change that is under way: by the kill switch, or when the lease on the resource is lost.
+/// Asked just before each call that changes something, however long that call has waited.
 pub(super) struct Brake<'a> {
     app: &'a App,
     lease: &'a Lease,
@@ -65,5 +70,17 @@ impl<'a> Brake<'a> {
         self.seen
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Permit for Brake<'_> {
+    fn holds(&self) -> BoxFuture<'_, Result<(), String>> {
+        async {
+            match self.pulled().await {
+                None => Ok(()),
+                Some(hold) => Err(hold.to_string()),
+            }
+        }
+        .boxed()
     }
 }

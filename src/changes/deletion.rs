@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use chrono::{DateTime, Duration, Utc};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use reqwest::Url;
@@ -12,7 +13,7 @@ use crate::app::App;
 use crate::azure::blobs::Deletion;
 use crate::azure::{Azure, blobs, storage};
 use crate::domain::{Hold, Mutation, Outcome};
-use crate::estate::{Estate, LogContainer, Mark};
+use crate::estate::{Estate, LogContainer};
 use crate::journal::{ChangeNote, Event, Journal, Run, Step, note};
 
 /// How many blobs one entry of the journal stands for.
@@ -61,7 +62,7 @@ pub(super) async fn carry_out(
         Err(why) => return Ok(Outcome::Failed { why }),
     };
     let (estate, azure) = (app.estate()?, app.azure()?);
-    let place = match place(estate, &manifest) {
+    let place = match place(estate, own, &manifest, app.clock.now()) {
         Ok(place) => place,
         Err(hold) => return Ok(Outcome::Held { hold }),
     };
@@ -74,9 +75,10 @@ pub(super) async fn carry_out(
         Ok(endpoint) => endpoint,
         Err(error) => return failed("find the blobs", &error),
     };
-    match storage::containers(azure, &manifest.account).await {
+    match storage::container(azure, &manifest.account, &place.container).await {
         Ok(found) => {
-            if let Some(why) = protected(&found, &place.container) {
+            let own = app.is_own(&endpoint, &place.container);
+            if let Some(why) = protected(found.as_ref(), &place.container, own) {
                 return Ok(Outcome::Held {
                     hold: Hold::Protected { why },
                 });
@@ -100,7 +102,8 @@ pub(super) async fn carry_out(
         manifest: &manifest,
         brake,
     };
-    let counts = all_batches(app, journal, run, own, going, &with).await?;
+    let mut counts = all_batches(app, journal, run, own, going, &with).await?;
+    counts.spared += own.spared;
     if let Some(hold) = counts.hold {
         return Ok(Outcome::Held { hold });
     }
@@ -269,19 +272,23 @@ fn batches<'a>(
 async fn one(number: u32, blob: &Listed, with: &With<'_>) -> (u32, Option<Counts>) {
     let Listed(name, etag, _) = blob;
     let mut counts = Counts::default();
-    if let Some(hold) = with.brake.pulled().await {
-        counts.hold = Some(hold);
-        return (number, Some(counts));
-    }
-    let container = &with.manifest.container;
-    match blobs::delete(with.azure, with.endpoint, container, name, etag).await {
+    let With {
+        azure,
+        endpoint,
+        manifest,
+        brake,
+    } = with;
+    match blobs::delete(azure, endpoint, &manifest.container, name, etag, *brake).await {
         Ok(Deletion::Deleted) => counts.deleted = 1,
         Ok(Deletion::Gone) => counts.gone = 1,
         Ok(Deletion::Spared) => counts.spared = 1,
-        Err(error) => {
-            counts.failed = 1;
-            counts.failure = Some(error.to_string());
-        }
+        Err(error) => match brake.pulled().await {
+            Some(hold) => counts.hold = Some(hold),
+            None => {
+                counts.failed = 1;
+                counts.failure = Some(error.to_string());
+            }
+        },
     }
     (number, Some(counts))
 }
@@ -293,17 +300,14 @@ async fn there(
     place: &LogContainer,
 ) -> Result<BTreeMap<String, String>, crate::azure::Error> {
     let mut found = BTreeMap::new();
-    let mut from = None;
-    loop {
-        let (container, prefix) = (&place.container, &place.prefix);
-        let page = blobs::list(azure, endpoint, container, prefix, from.as_deref()).await?;
-        let blobs = page.blobs.into_iter().filter(|blob| !blob.is_snapshot);
-        found.extend(blobs.map(|blob| (blob.name, blob.etag)));
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return Ok(found),
+    let (container, prefix) = (&place.container, &place.prefix);
+    blobs::each(azure, endpoint, container, prefix, |blob| {
+        if !blob.is_snapshot {
+            found.insert(blob.name, blob.etag);
         }
-    }
+    })
+    .await?;
+    Ok(found)
 }
 
 /// Lists once more: what was to go and is still there as it was seen was not deleted.
@@ -357,53 +361,72 @@ async fn verify(
     })
 }
 
-/// The place as the estate lists it now: it may have been taken off the list since.
-fn place<'e>(estate: &'e Estate, manifest: &Manifest) -> Result<&'e LogContainer, Hold> {
-    let is_protected = estate
-        .logs
-        .protected
-        .iter()
-        .any(|p| p.container == manifest.container && p.account == manifest.account.name());
-    if is_protected {
-        return Err(Hold::Protected {
-            why: format!("container {} is protected", manifest.container),
-        });
+/// The place as the estate lists it now: it may have been taken off the list since, or be kept for
+/// longer.
+fn place<'e>(
+    estate: &'e Estate,
+    own: &ChangeNote,
+    manifest: &Manifest,
+    now: DateTime<Utc>,
+) -> Result<&'e LogContainer, Hold> {
+    let name = &manifest.container;
+    let protected = |why: String| Err(Hold::Protected { why });
+    let resource = manifest.resource();
+    let listed = match &own.what.mutation {
+        Mutation::LogDeletion { blobs, .. } => *blobs,
+        _ => 0,
+    };
+    if resource != own.what.resource || manifest.blobs.len() as u64 != listed {
+        return Err(Hold::Edited);
     }
-    estate
-        .logs
-        .containers
-        .iter()
-        .find(|c| {
-            c.account == manifest.account
-                && c.container == manifest.container
-                && manifest
-                    .blobs
-                    .iter()
-                    .all(|Listed(name, ..)| name.starts_with(&c.prefix))
-        })
-        .ok_or_else(|| Hold::Protected {
-            why: format!(
-                "container {} is not listed for cleaning",
-                manifest.container
-            ),
-        })
+    let account = manifest.account.name();
+    if (estate.logs.protected.iter()).any(|p| p.container == *name && p.account == account) {
+        return protected(format!("container {name} is protected"));
+    }
+    let begins = |place: &LogContainer| {
+        let mut blobs = manifest.blobs.iter();
+        blobs.all(|Listed(name, ..)| name.starts_with(&place.prefix))
+    };
+    let mut places = estate.logs.containers.iter();
+    let found = places
+        .find(|c| c.account == manifest.account && c.container == *name)
+        .filter(|place| begins(place));
+    let Some(place) = found else {
+        return protected(format!("container {name} is not listed for cleaning"));
+    };
+    if manifest.older_than > now - Duration::days(i64::from(place.keep_days)) {
+        return protected(format!(
+            "the logs in {name} are kept for {} days now, which is longer than when the list was made",
+            place.keep_days
+        ));
+    }
+    Ok(place)
 }
 
-/// Why nothing in a container may be deleted, if so.
-pub(crate) fn protected(found: &[storage::Container], container: &str) -> Option<String> {
-    let Some(found) = found.iter().find(|c| c.name == container) else {
-        return Some(format!("container {container} does not exist"));
+/// Why nothing in a container may be deleted, if so. `is_own`: it is where we keep our journal.
+pub(crate) fn protected(
+    found: Option<&storage::Container>,
+    name: &str,
+    is_own: bool,
+) -> Option<String> {
+    let Some(found) = found else {
+        return Some(format!("container {name} does not exist"));
     };
+    if is_own {
+        return Some(format!(
+            "container {name} is where Poolkeeper keeps its own journal"
+        ));
+    }
     if found.legal_hold {
-        return Some(format!("container {container} is under a legal hold"));
+        return Some(format!("container {name} is under a legal hold"));
     }
     if found.immutable {
-        return Some(format!("container {container} has an immutability policy"));
+        return Some(format!("container {name} has an immutability policy"));
     }
-    let mark = found.metadata.iter().find_map(|(name, value)| {
-        name.eq_ignore_ascii_case("poolkeeper")
-            .then(|| Mark::of(value))
-            .flatten()
-    });
-    mark.map(|mark| format!("container {container} is marked as {mark}"))
+    // Whatever the mark says, somebody put it there.
+    let mark = found
+        .metadata
+        .iter()
+        .find(|(key, value)| key.eq_ignore_ascii_case("poolkeeper") && !value.trim().is_empty());
+    mark.map(|(_, mark)| format!("container {name} is marked as {mark}"))
 }

@@ -83,12 +83,12 @@ pub fn judge(policy: &Policy, facts: &Facts, zone: Tz, now: DateTime<Utc>) -> Ve
             subscription: subscription.clone(),
         }),
     };
+    if let Some(owner) = &facts.owner {
+        return Verdict::Hold(Hold::Owned { by: owner.clone() });
+    }
     if facts.begun {
         // It was let through before the process died; what is half done is brought to its end.
         return act;
-    }
-    if let Some(owner) = &facts.owner {
-        return Verdict::Hold(Hold::Owned { by: owner.clone() });
     }
     if let Some(hold) = blast(policy, facts) {
         return Verdict::Hold(hold);

@@ -21,6 +21,14 @@ pub struct Manifest {
 pub struct Listed(pub String, pub String, pub u64);
 
 impl Manifest {
+    /// The blob container.
+    #[must_use]
+    pub fn resource(&self) -> ResourceId {
+        self.account
+            .child("blobServices", "default")
+            .child("containers", &self.container)
+    }
+
     /// The hash of the list, as text.
     pub fn hash(&self) -> anyhow::Result<String> {
         Ok(Hash::of(&serde_json::to_vec(self)?).as_str().to_owned())

@@ -17,7 +17,7 @@ mod kill_switch;
 mod manifest;
 mod record;
 
-pub use apply::{apply, carry_out, reject};
+pub use apply::{apply, carry_out, give_up, reject};
 pub(crate) use deletion::protected;
 pub use kill_switch::{KillSwitch, turn};
 pub use manifest::{Listed, Manifest};

@@ -50,6 +50,14 @@ impl ChangeRecord {
         number.and_then(|n| n.parse().ok()).unwrap_or(0)
     }
 
+    /// The record as it is to be shown: nobody writes down that the time for a decision is over.
+    fn seen_at(mut self, now: DateTime<Utc>) -> Self {
+        if matches!(self.outcome, Some(Outcome::AwaitingApproval { .. })) && now > self.until {
+            self.outcome = Some(Outcome::Expired { at: self.until });
+        }
+        self
+    }
+
     /// Whether somebody may still decide about it.
     #[must_use]
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
@@ -88,9 +96,10 @@ pub(super) fn path(id: &ChangeId) -> String {
     format!("changes/{id}.json")
 }
 
-/// One change.
+/// One change, as it stands now.
 pub async fn find(app: &App, id: &ChangeId) -> Result<Option<ChangeRecord>, Error> {
-    Ok(app.store()?.get(&path(id)).await?.map(|s| s.value))
+    let stored = app.store()?.get::<ChangeRecord>(&path(id)).await?;
+    Ok(stored.map(|s| s.value.seen_at(app.clock.now())))
 }
 
 /// The change of a resource that waits for a decision, if there is one.
@@ -114,20 +123,20 @@ pub struct ChangePage {
     pub next: Option<String>,
 }
 
-/// One page of changes, newest first; only those with this outcome, if one is named.
+/// One page of changes, newest first; only those with this outcome, if one is named. Of those it
+/// may be a few more than `most`, since it reads on until there are enough.
 pub async fn all(
     app: &App,
     from: Option<String>,
     most: usize,
     outcome: Option<&str>,
 ) -> Result<ChangePage, Error> {
+    const SCAN: usize = 500;
     let store = app.store()?;
     let (mut changes, mut from) = (Vec::new(), from);
     loop {
-        // A filter may leave little of a page, so it goes on until there is enough.
-        let page = store
-            .list("changes-by-time/", from, most - changes.len())
-            .await?;
+        let size = if outcome.is_some() { SCAN } else { most };
+        let page = store.list("changes-by-time/", from, size).await?;
         let found = stream::iter(page.names)
             .map(|name| async move {
                 match name.rsplit('-').next().and_then(|id| id.parse().ok()) {

@@ -9,7 +9,7 @@ use super::runs::whole;
 use crate::app::{App, Clock};
 use crate::changes::{ChangeRecord, KillSwitch, all, find, hash, turn};
 use crate::config::Config;
-use crate::domain::{Ask, Capacity, ChangeId, Replicas};
+use crate::domain::{Ask, Capacity, ChangeId, Outcome, Replicas};
 use crate::journal::RunId;
 use crate::operations::changes::{Said, ask_for, say};
 
@@ -41,7 +41,7 @@ pub(super) enum Arguments {
     Undo {
         id: ChangeId,
         #[command(flatten)]
-        saying: Saying,
+        how: Proposing,
     },
     /// Propose a change.
     #[command(subcommand)]
@@ -85,6 +85,13 @@ pub(super) struct Saying {
     /// Print the run as one JSON document.
     #[arg(long)]
     json: bool,
+}
+
+/// How a proposal is made.
+#[derive(Args)]
+pub(super) struct Proposing {
+    #[command(flatten)]
+    saying: Saying,
     /// Change nothing, and print the exact difference that would be made.
     #[arg(long)]
     dry_run: bool,
@@ -102,7 +109,7 @@ pub(super) enum Propose {
         #[arg(long)]
         autoscale: bool,
         #[command(flatten)]
-        saying: Saying,
+        how: Proposing,
     },
     /// Another number of replicas for a container app.
     Replicas {
@@ -111,7 +118,7 @@ pub(super) enum Propose {
         least: u32,
         most: u32,
         #[command(flatten)]
-        saying: Saying,
+        how: Proposing,
     },
     /// A restart of a container app's revision.
     Restart {
@@ -121,7 +128,7 @@ pub(super) enum Propose {
         #[arg(long)]
         revision: Option<String>,
         #[command(flatten)]
-        saying: Saying,
+        how: Proposing,
     },
 }
 
@@ -130,14 +137,13 @@ pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Res
     let saying = match &arguments {
         Arguments::List { .. } | Arguments::Show { .. } => None,
         Arguments::Approve(decide) | Arguments::Reject(decide) => Some(&decide.saying),
-        Arguments::Undo { saying, .. }
-        | Arguments::Stop { saying }
-        | Arguments::Resume { saying }
+        Arguments::Stop { saying } | Arguments::Resume { saying } => Some(saying),
+        Arguments::Undo { how, .. }
         | Arguments::Propose(
-            Propose::Throughput { saying, .. }
-            | Propose::Replicas { saying, .. }
-            | Propose::Restart { saying, .. },
-        ) => Some(saying),
+            Propose::Throughput { how, .. }
+            | Propose::Replicas { how, .. }
+            | Propose::Restart { how, .. },
+        ) => Some(&how.saying),
     };
     if let Some(saying) = saying {
         config.azure.named.clone_from(&saying.subscription);
@@ -152,45 +158,45 @@ pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Res
         Arguments::Show { id, json } => show(&app, &id, json).await,
         Arguments::Approve(d) => decide(&app, d, Said::Approve).await,
         Arguments::Reject(d) => decide(&app, d, Said::Reject).await,
-        Arguments::Undo { id, saying } => propose(&app, Ask::Undo { change: id }, &saying).await,
+        Arguments::Undo { id, how } => propose(&app, Ask::Undo { change: id }, &how).await,
         Arguments::Propose(what) => {
-            let (ask, saying) = asked(what);
-            propose(&app, ask, &saying).await
+            let (ask, how) = asked(what);
+            propose(&app, ask, &how).await
         }
         Arguments::Stop { saying } => switch(&app, true, &saying).await,
         Arguments::Resume { saying } => switch(&app, false, &saying).await,
     }
 }
 
-fn asked(what: Propose) -> (Ask, Saying) {
+fn asked(what: Propose) -> (Ask, Proposing) {
     match what {
         Propose::Throughput {
             resource,
             ru,
             autoscale,
-            saying,
+            how,
         } => {
             let to = if autoscale {
                 Capacity::Autoscale(ru)
             } else {
                 Capacity::Manual(ru)
             };
-            (Ask::CosmosThroughput { resource, to }, saying)
+            (Ask::CosmosThroughput { resource, to }, how)
         }
         Propose::Replicas {
             resource,
             least,
             most,
-            saying,
+            how,
         } => {
             let to = Replicas { least, most };
-            (Ask::AppReplicas { resource, to }, saying)
+            (Ask::AppReplicas { resource, to }, how)
         }
         Propose::Restart {
             resource,
             revision,
-            saying,
-        } => (Ask::AppRestart { resource, revision }, saying),
+            how,
+        } => (Ask::AppRestart { resource, revision }, how),
     }
 }
 
@@ -221,6 +227,13 @@ async fn me(app: &App, named: Option<&str>) -> anyhow::Result<String> {
 }
 
 async fn list(app: &App, most: u16, outcome: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(outcome) = outcome
+        && !Outcome::NAMES.contains(&outcome)
+    {
+        let known = Outcome::NAMES.join(", ");
+        eprintln!("error: `{outcome}` is no outcome: {known}");
+        return Ok(ExitCode::from(2));
+    }
     let page = all(app, None, most.into(), outcome).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&page)?);
@@ -288,10 +301,6 @@ async fn found(app: &App, id: &ChangeId) -> anyhow::Result<ChangeRecord> {
 }
 
 async fn decide(app: &App, what: Decide, said: Said) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(
-        !what.saying.dry_run,
-        "a decision has no dry run: `changes show` says what would be changed"
-    );
     let record = found(app, &what.id).await?;
     let stands = hash(&record.change);
     let seen = what.hash.to_ascii_lowercase();
@@ -322,11 +331,17 @@ async fn decide(app: &App, what: Decide, said: Said) -> anyhow::Result<ExitCode>
     }
 }
 
-async fn propose(app: &App, ask: Ask, saying: &Saying) -> anyhow::Result<ExitCode> {
+async fn propose(app: &App, ask: Ask, how: &Proposing) -> anyhow::Result<ExitCode> {
+    let saying = &how.saying;
     let by = me(app, saying.by.as_deref()).await?;
     let key = uuid::Uuid::new_v4().simple().to_string();
-    let accepted = ask_for(app, &key, &by, ask, &saying.reason, saying.dry_run).await?;
-    finish(app, &accepted.run, saying.json).await
+    match ask_for(app, &key, &by, ask, &saying.reason, how.dry_run).await {
+        Ok(accepted) => finish(app, &accepted.run, saying.json).await,
+        Err(refusal) => {
+            eprintln!("error: {refusal}");
+            Ok(ExitCode::from(1))
+        }
+    }
 }
 
 async fn finish(app: &App, run: &RunId, json: bool) -> anyhow::Result<ExitCode> {
@@ -343,6 +358,7 @@ async fn finish(app: &App, run: &RunId, json: bool) -> anyhow::Result<ExitCode> 
 
 async fn switch(app: &App, on: bool, saying: &Saying) -> anyhow::Result<ExitCode> {
     let by = me(app, saying.by.as_deref()).await?;
+    anyhow::ensure!(!saying.reason.trim().is_empty(), "a reason is wanted");
     anyhow::ensure!(
         on || app.estate()?.is_approver(&by),
         "{by} may not turn the kill switch off: no policy names them"

@@ -8,27 +8,23 @@ use crate::operations::{Settled, runs, settle};
 
 /// How often the journal of a followed run is read.
 const LOOK: Duration = Duration::from_millis(300);
+/// How often a run that another process works is tried to be taken over.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Brings an accepted run to its end in this process, or stays with the process that has it, and
 /// tells each step as it is written down.
 ///
 /// Errors: the run cannot be worked here; it stays accepted, and the minute tick will take it up.
 pub(super) async fn work_out(app: &App, id: &RunId) -> anyhow::Result<Run> {
-    let told = tell(app, id);
-    let worked = async {
-        match settle(app, id).await {
-            Err(error) => Err(error),
-            // The telling ends when the run does, whoever works it.
-            Ok(Settled::Elsewhere) => {
-                eprintln!("another process works the run; staying with it");
-                std::future::pending().await
-            }
-            Ok(Settled::Done(_) | Settled::Already) => Ok(()),
-        }
-    };
+    let mut told = std::pin::pin!(tell(app, id));
+    let mut worked = std::pin::pin!(work(app, id));
+    // Told or not, the work is brought to its end: dropped half-way it would keep its lease.
     tokio::select! {
-        told = told => told?,
-        worked = worked => worked?,
+        worked = &mut worked => worked?,
+        told = &mut told => {
+            told?;
+            worked.await?;
+        }
     }
     loop {
         if let Some(run) = runs::one(app, id).await?
@@ -38,6 +34,19 @@ pub(super) async fn work_out(app: &App, id: &RunId) -> anyhow::Result<Run> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Settles the run, again and again while another process has it: that one may die.
+async fn work(app: &App, id: &RunId) -> anyhow::Result<()> {
+    let mut alone = true;
+    while settle(app, id).await? == Settled::Elsewhere {
+        if alone {
+            eprintln!("another process works the run; staying with it");
+            alone = false;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(())
 }
 
 /// Tells the records of a run as they come, until its last one.

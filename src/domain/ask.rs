@@ -84,8 +84,43 @@ impl Ask {
     }
 }
 
-/// Whether two names are one person's: directories write them in any capitals.
+/// A person as they are written down: their name, and the id that stays theirs under every name.
+#[must_use]
+pub fn person(name: &str, id: &str) -> String {
+    format!("{} <{}>", name.trim(), id.trim())
+}
+
+/// Whether two texts are one person: by the name, in any capitals, or by the id.
 #[must_use]
 pub fn same_person(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
+    let parts = |text: &str| {
+        let text = text.trim().to_lowercase();
+        match text.strip_suffix('>').and_then(|t| t.rsplit_once(" <")) {
+            Some((name, id)) => (name.trim().to_owned(), Some(id.to_owned())),
+            None => (text, None),
+        }
+    };
+    let ((a, a_id), (b, b_id)) = (parts(a), parts(b));
+    a == b || (a_id.is_some() && (a_id == b_id || a_id.as_ref() == Some(&b))) || b_id == Some(a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_who() {
+        for (a, b, same) in [
+            ("ann@example.com", "Ann@Example.com ", true),
+            ("ann@example.com <1>", "ann@example.com", true),
+            ("ann_example.com#EXT#@t <1>", "ann@example.com <1>", true),
+            ("ann@example.com <1>", "1", true),
+            ("1", "ann@example.com <1>", true),
+            ("ann@example.com <1>", "bob@example.com <2>", false),
+            ("ann@example.com", "bob@example.com", false),
+            ("ann@example.com <1>", "2", false),
+        ] {
+            assert_eq!(same_person(a, b), same, "{a} {b}");
+        }
+    }
 }

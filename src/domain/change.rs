@@ -110,6 +110,13 @@ impl fmt::Display for Replicas {
     }
 }
 
+/// One replica of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    pub name: String,
+    pub started: DateTime<Utc>,
+}
+
 /// What is changed, from what to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -124,8 +131,8 @@ pub enum Mutation {
     },
     AppRestart {
         revision: String,
-        /// When the newest of its replicas was started: those after the restart are newer.
-        newest_replica: Option<DateTime<Utc>>,
+        /// The replicas that run: none of them is left after the restart.
+        replicas: Vec<Replica>,
     },
     LogDeletion {
         /// Everything that is listed was last written before this.
@@ -209,7 +216,7 @@ impl Change {
                 bytes,
                 ..
             } => format!(
-                "{on}: {blobs} of {of_blobs} blobs ({bytes} bytes) from before {} deleted, for good",
+                "{on}: {blobs} of {of_blobs} blobs ({bytes} bytes) from before {} deleted",
                 older_than.format("%Y-%m-%d %H:%M UTC")
             ),
         }
@@ -248,7 +255,7 @@ mod tests {
         let restart = Change {
             mutation: Mutation::AppRestart {
                 revision: "r1".into(),
-                newest_replica: None,
+                replicas: Vec::new(),
             },
             ..throughput
         };

@@ -49,6 +49,33 @@ pub enum Hold {
     LeaseLost,
 }
 
+impl Hold {
+    /// Whether it passes, so that the same change may be made at another time, or when somebody
+    /// else approves it.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::KillSwitch { .. }
+            | Self::SubscriptionNotNamed { .. }
+            | Self::Owned { .. }
+            | Self::Busy
+            | Self::OutsideWindow
+            | Self::CoolingDown { .. }
+            | Self::RateLimited { .. }
+            | Self::OwnProposal { .. }
+            | Self::NotAnApprover { .. }
+            | Self::LeaseLost => true,
+            Self::OutsideEstate
+            | Self::BlastRadius { .. }
+            | Self::Share { .. }
+            | Self::Edited
+            | Self::ApprovalExpired { .. }
+            | Self::MovedOn { .. }
+            | Self::Protected { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -119,6 +146,10 @@ pub enum Outcome {
     AwaitingApproval {
         until: DateTime<Utc>,
     },
+    /// Nobody decided about it in time.
+    Expired {
+        at: DateTime<Utc>,
+    },
     Rejected {
         by: String,
         reason: String,
@@ -142,6 +173,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every name that [`Outcome::name`] gives.
+    pub const NAMES: [&str; 9] = [
+        "planned",
+        "observed",
+        "awaiting_approval",
+        "expired",
+        "rejected",
+        "held",
+        "verified",
+        "not_verified",
+        "failed",
+    ];
+
     /// Whether nothing more can become of the change.
     #[must_use]
     pub fn is_final(&self) -> bool {
@@ -155,6 +199,7 @@ impl Outcome {
             Self::Planned => "planned",
             Self::Observed => "observed",
             Self::AwaitingApproval { .. } => "awaiting_approval",
+            Self::Expired { .. } => "expired",
             Self::Rejected { .. } => "rejected",
             Self::Held { .. } => "held",
             Self::Verified { .. } => "verified",
@@ -173,6 +218,11 @@ impl fmt::Display for Outcome {
                 f,
                 "waits for an approval until {}",
                 until.format("%Y-%m-%d %H:%M UTC")
+            ),
+            Self::Expired { at } => write!(
+                f,
+                "nobody decided about it until {}",
+                at.format("%Y-%m-%d %H:%M UTC")
             ),
             Self::Rejected { by, reason } => write!(f, "rejected by {by}: {reason}"),
             Self::Held { hold } => write!(f, "held: {hold}"),

@@ -11,9 +11,9 @@ mod schedule;
 mod window;
 
 pub use alert::{Alert, Condition, Invalid, Severity};
-pub use ask::{Ask, ChangeId, NotAChangeId, same_person};
+pub use ask::{Ask, ChangeId, NotAChangeId, person, same_person};
 pub use cadence::Cadence;
-pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replicas};
+pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas};
 pub use finding::Finding;
 pub use hold::{Hold, Outcome};
 pub use resource::ResourceId;

@@ -48,19 +48,6 @@ pub enum Mark {
     ReportSource,
 }
 
-impl Mark {
-    /// The mark that a container carries in its metadata as `poolkeeper`.
-    #[must_use]
-    pub fn of(text: &str) -> Option<Self> {
-        match text {
-            "evidence" => Some(Self::Evidence),
-            "journal" => Some(Self::Journal),
-            "report-source" => Some(Self::ReportSource),
-            _ => None,
-        }
-    }
-}
-
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -122,16 +109,16 @@ impl Reader<'_> {
                 self.tell(&format!("{key}.account"), message);
                 continue;
             };
-            let overlaps = containers.iter().any(|other| {
-                other.account == id
-                    && other.container == place.container
-                    && (other.prefix.starts_with(&place.prefix)
-                        || place.prefix.starts_with(&other.prefix))
-            });
+            let overlaps = containers
+                .iter()
+                .any(|other| other.account == id && other.container == place.container);
             if overlaps {
                 self.tell(
                     &format!("{key}.container"),
-                    format!("is `{}`, which is listed before", place.container),
+                    format!(
+                        "is `{}`, which is listed before: a container has one entry",
+                        place.container
+                    ),
                 );
             }
             containers.push(LogContainer {

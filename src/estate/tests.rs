@@ -185,7 +185,7 @@ mark = 'report-source'
         problems(&text),
         [
             "line 8: `logs.containers[0].container` is `reports`, which is protected as report-source: it cannot be cleaned",
-            "line 14: `logs.containers[2].container` is `app`, which is listed before",
+            "line 14: `logs.containers[2].container` is `app`, which is listed before: a container has one entry",
         ]
     );
 }

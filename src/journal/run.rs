@@ -144,6 +144,7 @@ pub struct ChangeNote {
     pub what: Change,
     pub hash: Hash,
     pub by: String,
+    #[serde(default)]
     pub proposed: DateTime<Utc>,
     /// The difference that it makes, for people.
     pub difference: String,
@@ -152,6 +153,9 @@ pub struct ChangeNote {
     /// Parts of it that are done.
     #[serde(default)]
     pub batches: Vec<u32>,
+    /// How many of their blobs were left alone.
+    #[serde(default)]
+    pub spared: u64,
     pub outcome: Option<Outcome>,
 }
 
@@ -269,6 +273,7 @@ impl Run {
                     difference: what.difference(),
                     begun: None,
                     batches: Vec::new(),
+                    spared: 0,
                     outcome: None,
                 });
             }
@@ -281,7 +286,10 @@ impl Run {
             Step::Intent { .. } => {
                 note.begun.get_or_insert(at);
             }
-            Step::BatchDone { batch, .. } => note.batches.push(*batch),
+            Step::BatchDone { batch, spared, .. } => {
+                note.batches.push(*batch);
+                note.spared += spared;
+            }
             Step::Came { to } => note.outcome = Some(to.clone()),
             Step::Proposed { .. } | Step::Approved { .. } => {}
         }

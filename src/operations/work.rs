@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 
 use super::{changes, incidents, maintenance};
 use crate::app::App;
+use crate::changes::give_up;
 use crate::domain::{Alert, Finding};
 use crate::journal::{Event, Journal, Run, RunId, RunState, Work, list_by_time, note};
 use crate::store::{Created, Error};
@@ -212,6 +213,11 @@ async fn carry_out(
     let state = if run.begun > MOST_BEGINNINGS {
         let finding = gave_up(run);
         note(journal, run, Event::Found { finding }, app.clock.now()).await?;
+        let decided = match &work {
+            Work::Decision { change, .. } => Some(change),
+            _ => None,
+        };
+        give_up(app, journal, run, decided).await?;
         RunState::Failed
     } else {
         match (&work, &inbox.alert) {

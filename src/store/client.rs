@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{RetryOptions, Transport, Url};
+use azure_storage_blob::models::BlobContainerClientCreateOptions;
 use azure_storage_blob::{
     BlobClient, BlobContainerClient, BlobServiceClient, BlobServiceClientOptions,
 };
@@ -82,7 +83,12 @@ impl Store {
 
     /// Makes the container and the queue if they are missing. Safe to repeat.
     pub async fn ensure(&self) -> Result<(), Error> {
-        if let Err(e) = self.container.create(None).await
+        // The mark keeps every cleanup away, by whatever name the account is reached.
+        let options = BlobContainerClientCreateOptions {
+            metadata: Some([("poolkeeper".to_owned(), "journal".to_owned())].into()),
+            ..Default::default()
+        };
+        if let Err(e) = self.container.create(Some(options)).await
             && answer(&e).0.map(u16::from) != Some(409)
         {
             return Err(Error::from_sdk("create the store's container", &e));

@@ -1,3 +1,6 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
 use azure_core::http::RequestContent;
 use azure_storage_blob::BlobClient;
 use azure_storage_blob::models::{
@@ -33,6 +36,8 @@ pub struct Lease {
     fence: u64,
     blob: std::sync::Arc<BlobClient>,
     renewal: tokio::task::JoinHandle<()>,
+    /// When it was last known to be ours: taken, or renewed.
+    known: std::sync::Arc<Mutex<Instant>>,
 }
 
 impl Drop for Lease {
@@ -52,10 +57,12 @@ impl Lease {
         self.fence
     }
 
-    /// Whether the lease is known to be somebody else's by now, or nobody's.
+    /// Whether the lease may be somebody else's by now: storage said so, or it has run out, as it
+    /// does while a process is paused.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.renewal.is_finished()
+        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.renewal.is_finished() || known.elapsed().as_secs() >= LEASE_SECONDS as u64
     }
 
     /// Lets go at once. A lease that ran out meanwhile is no error.
@@ -75,6 +82,8 @@ impl Store {
         path: &str,
     ) -> Result<Option<(Lease, Stored<T>)>, Error> {
         let blob = std::sync::Arc::new(self.blob(path));
+        // Before the call: the lease runs from some moment after this one.
+        let known = std::sync::Arc::new(Mutex::new(Instant::now()));
         let doing = || format!("lease `{path}`");
         let id = match blob.acquire_lease(LEASE_SECONDS, None).await {
             Ok(answer) => answer
@@ -94,13 +103,18 @@ impl Store {
             }
         };
         let id = id.to_string();
-        let renewal = tokio::spawn(renew(std::sync::Arc::clone(&blob), id.clone()));
+        let renewal = tokio::spawn(renew(
+            std::sync::Arc::clone(&blob),
+            id.clone(),
+            std::sync::Arc::clone(&known),
+        ));
         let mut lease = Lease {
             id,
             path: path.to_owned(),
             fence: 0,
             blob,
             renewal,
+            known,
         };
         let Some(mut stored) = self.get::<T>(path).await? else {
             return Ok(None);
@@ -141,14 +155,19 @@ impl Store {
 }
 
 /// Keeps a lease alive. Stops when storage says that it is gone; writes under it then fail.
-async fn renew(blob: std::sync::Arc<BlobClient>, id: String) {
+async fn renew(
+    blob: std::sync::Arc<BlobClient>,
+    id: String,
+    known: std::sync::Arc<Mutex<Instant>>,
+) {
     let every = std::time::Duration::from_secs(LEASE_SECONDS as u64 / 3);
     loop {
         tokio::time::sleep(every).await;
-        if let Err(e) = blob.renew_lease(id.clone(), None).await
-            && matches!(answer(&e).0.map(u16::from), Some(404 | 409 | 412))
-        {
-            return;
+        let asked = Instant::now();
+        match blob.renew_lease(id.clone(), None).await {
+            Ok(_) => *known.lock().unwrap_or_else(PoisonError::into_inner) = asked,
+            Err(e) if matches!(answer(&e).0.map(u16::from), Some(404 | 409 | 412)) => return,
+            Err(_) => {}
         }
     }
 }

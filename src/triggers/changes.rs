@@ -15,7 +15,7 @@ use super::principal::who;
 use super::web::{Problem, run_key, taken};
 use crate::app::App;
 use crate::changes::{KillSwitch, all, find, turn};
-use crate::domain::{Ask, ChangeId};
+use crate::domain::{Ask, ChangeId, Outcome};
 use crate::operations::changes::{Refusal, Said, ask_for, say};
 
 impl From<Refusal> for Problem {
@@ -46,6 +46,13 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let most = query.most.unwrap_or(50).clamp(1, 500);
+    if let Some(outcome) = &query.outcome
+        && !Outcome::NAMES.contains(&outcome.as_str())
+    {
+        let known = Outcome::NAMES.join(", ");
+        let why = format!("`{outcome}` is no outcome: {known}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, why));
+    }
     let page = all(&app, query.from, most, query.outcome.as_deref()).await?;
     Ok(Json(json!(page)))
 }
@@ -79,7 +86,7 @@ pub(super) async fn propose(
 ) -> Result<Response, Problem> {
     let by = who(&app, &headers)?;
     let body: ProposeBody = read(&body)?;
-    let key = run_key(&headers)?;
+    let key = run_key(&headers, &by)?;
     let accepted = ask_for(&app, &key, &by, body.ask, &body.why, body.dry_run).await?;
     Ok(taken(&accepted.run, accepted.new))
 }
@@ -141,7 +148,7 @@ pub(super) async fn act(
         "undo" => {
             let body: SwitchBody = read(&body)?;
             let ask = Ask::Undo { change: id };
-            let key = run_key(&headers)?;
+            let key = run_key(&headers, &by)?;
             let accepted = ask_for(&app, &key, &by, ask, &body.reason, false).await?;
             return Ok(taken(&accepted.run, accepted.new));
         }

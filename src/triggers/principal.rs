@@ -8,15 +8,19 @@ use sha2::{Digest as _, Sha256};
 
 use super::web::Problem;
 use crate::app::App;
+use crate::domain::person;
 
 /// Set by the platform once it has authenticated the caller, and removed from what callers send.
 /// Source: App Service, "Work with user identities in authentication".
 const PRINCIPAL: &str = "x-ms-client-principal";
+const OBJECT_ID: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
 /// The key of one person of an embedded estate.
 const OPERATOR_KEY: &str = "x-poolkeeper-key";
 
 #[derive(Deserialize)]
 struct ClientPrincipal {
+    /// Who authenticated them: `aad` is Entra.
+    auth_typ: Option<String>,
     claims: Vec<Claim>,
     /// Which claim is the name.
     name_typ: Option<String>,
@@ -67,12 +71,18 @@ fn named(header: &[u8]) -> Option<String> {
             .map(|claim| claim.val.trim().to_owned())
             .filter(|value| !value.is_empty())
     };
-    principal
+    if principal.auth_typ.as_deref() != Some("aad") {
+        return None;
+    }
+    // The id stays theirs, whatever name they have; without it one person could be two.
+    let id = claim(OBJECT_ID).or_else(|| claim("oid"))?;
+    let name = principal
         .name_typ
         .as_deref()
         .and_then(claim)
         .or_else(|| claim("preferred_username"))
-        .or_else(|| claim("appid"))
+        .or_else(|| claim("appid"));
+    Some(person(name.as_deref().unwrap_or(&id), &id))
 }
 
 #[cfg(test)]
@@ -82,22 +92,28 @@ mod tests {
     #[test]
     fn the_name_that_the_platform_vouches_for() {
         let encode = |json: &str| BASE64_STANDARD.encode(json);
+        let id = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+        let by = |typ: &str, claims: &str| {
+            encode(&format!(
+                r#"{{"auth_typ":"{typ}","claims":[{claims}],"name_typ":"upn","role_typ":"roles"}}"#
+            ))
+        };
+        let ann = format!(
+            r#"{{"typ":"roles","val":"x"}},{{"typ":"name","val":"Ann"}},{{"typ":"upn","val":"ann@example.com"}},{{"typ":"{id}","val":"1"}}"#
+        );
         for (header, expected) in [
+            (by("aad", &ann), Some("ann@example.com <1>")),
+            (by("facebook", &ann), None),
             (
-                encode(
-                    r#"{"auth_typ":"aad","claims":[{"typ":"roles","val":"x"},{"typ":"name","val":"Ann"},{"typ":"upn","val":"ann@example.com"}],"name_typ":"upn","role_typ":"roles"}"#,
+                by(
+                    "aad",
+                    r#"{"typ":"preferred_username","val":"bob@example.com"},{"typ":"oid","val":"2"}"#,
                 ),
-                Some("ann@example.com"),
+                Some("bob@example.com <2>"),
             ),
-            (
-                encode(r#"{"claims":[{"typ":"preferred_username","val":"bob@example.com"}]}"#),
-                Some("bob@example.com"),
-            ),
-            (
-                encode(r#"{"claims":[{"typ":"upn","val":" "}],"name_typ":"upn"}"#),
-                None,
-            ),
-            (encode(r#"{"claims":[]}"#), None),
+            (by("aad", r#"{"typ":"oid","val":"3"}"#), Some("3 <3>")),
+            (by("aad", r#"{"typ":"upn","val":"ann@example.com"}"#), None),
+            (by("aad", ""), None),
             ("ann@example.com".into(), None),
             (String::new(), None),
         ] {

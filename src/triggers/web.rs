@@ -130,7 +130,7 @@ pub(super) async fn maintenance(
             ));
         }
     };
-    let name = run_key(&headers)?;
+    let name = run_key(&headers, "")?;
     let run: RunId = format!("{cadence}-request-{name}")
         .parse()
         .expect("hexadecimal digits fit");
@@ -145,11 +145,15 @@ pub(super) async fn maintenance(
     Ok(taken(&accepted.run, accepted.new))
 }
 
-/// What names a run on request: its `Idempotency-Key`, hashed, or a name of its own.
-pub(super) fn run_key(headers: &HeaderMap) -> Result<String, Problem> {
+/// What names a run on request: its `Idempotency-Key` with who sent it, hashed, or a name of its
+/// own. `by` is empty where anybody may ask.
+pub(super) fn run_key(headers: &HeaderMap, by: &str) -> Result<String, Problem> {
     match headers.get("idempotency-key").map(|k| k.to_str()) {
         None => Ok(uuid::Uuid::new_v4().simple().to_string()),
-        Some(Ok(key)) => Ok(crate::journal::Hash::of(key.as_bytes()).as_str()[..32].to_owned()),
+        Some(Ok(key)) => {
+            let name = format!("{by}{key}");
+            Ok(crate::journal::Hash::of(name.as_bytes()).as_str()[..32].to_owned())
+        }
         Some(Err(_)) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "`Idempotency-Key` is not plain text",

@@ -1,11 +1,14 @@
 //! Changes through the front door: proposed, decided about, held back, made and read back.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use poolkeeper::app::Clock;
+use poolkeeper::local::host::Host;
 use poolkeeper::local::simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::processes::{host, until};
+use crate::processes::{host, kill, run_by_hand, until};
 use crate::world::{OPERATOR, REVIEWER, World};
 
 const THREADS: &str = "cosmos-agents-jpe/agents/threads";
@@ -174,7 +177,9 @@ async fn only_a_verified_approver_who_did_not_propose_decides_about_what_they_sa
     let vouched = world.handler_with(settings, Clock::System).await;
     for (name, expected) in [("ann@example.com", 403), ("Reviewer", 202)] {
         let principal = json!({
-            "claims": [{ "typ": "name", "val": name }], "name_typ": "name",
+            "auth_typ": "aad",
+            "claims": [{ "typ": "name", "val": name }, { "typ": "oid", "val": "7" }],
+            "name_typ": "name",
         });
         let answer = world
             .http
@@ -218,22 +223,31 @@ async fn a_change_that_was_edited_after_its_approval_is_not_made() {
     assert_eq!(run["changes"][0]["outcome"]["hold"]["because"], "edited");
     assert_eq!(run["findings"][0]["code"], "change-edited");
 
-    // Whoever looks at the edited change now and approves that does not get it made either.
-    let id = change["id"].as_str().expect("an id");
-    let shown = world.get(format!("{base}/api/changes/{id}")).await;
-    let seen = json!({ "id": id, "hash": shown["hash"] });
+    // It is off the table, whatever hash of it is named now.
+    let (status, told) = say(&world, &base, OPERATOR, &change, "approve").await;
+    assert_eq!(status, 409, "{told}");
+    assert!(world.simulator.mutations().is_empty());
+
+    // One that is edited before anybody looks does not get made either.
+    let run = propose(&world, &base, REVIEWER, &throughput(1300)).await;
+    let id = run["changes"][0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("changes/{id}.json");
+    let stored = store.get::<Value>(&path).await.expect("an answer");
+    let stored = stored.expect("a document");
+    let mut edited = stored.value;
+    edited["change"]["to"] = json!({ "manual": 9000 });
+    let written = store.replace(&path, &edited, &stored.etag, None).await;
+    written.expect("written");
+    let seen = json!({ "id": id, "hash": run["changes"][0]["hash"] });
     let (status, told) = say(&world, &base, OPERATOR, &seen, "approve").await;
     assert_eq!(status, 409, "{told}");
     let named = told["error"].as_str().expect("a reason");
-    let hash = named.rsplit(' ').next().expect("the hash of what stands");
-    let seen = json!({ "id": id, "hash": hash });
+    let seen = json!({ "id": id, "hash": named.rsplit(' ').next() });
     let (status, answer) = say(&world, &base, OPERATOR, &seen, "approve").await;
     assert_eq!(status, 202, "{answer}");
     let run = worked(&world, &base, &answer).await;
-    assert_eq!(
-        run["changes"][0]["outcome"]["hold"]["because"], "edited",
-        "{run}"
-    );
+    let hold = &run["changes"][0]["outcome"]["hold"];
+    assert_eq!(hold["because"], "edited", "{run}");
     assert!(world.simulator.mutations().is_empty());
 }
 
@@ -406,14 +420,10 @@ async fn twenty_proposals_for_one_resource_on_two_hosts_make_one_write() {
         assert_eq!(status, 202, "{answer}");
         let run = answer["run"].as_str().expect("a run").to_owned();
         let place = format!("{}/api/runs/{run}", hosts[0].url());
-        let run = until(
-            "the run ends",
-            std::time::Duration::from_secs(90),
-            || async {
-                let run = world.get(place.clone()).await;
-                (!run["finished"].is_null()).then_some(run)
-            },
-        )
+        let run = until("the run ends", Duration::from_secs(90), || async {
+            let run = world.get(place.clone()).await;
+            (!run["finished"].is_null()).then_some(run)
+        })
         .await;
         let outcome = &run["changes"][0]["outcome"];
         let came = outcome["hold"]["because"]
@@ -481,6 +491,15 @@ async fn what_cannot_be_changed_is_told_and_nothing_is_called() {
             "not in the estate",
         ),
         ("no such app", restart("agent"), "not in the estate"),
+        (
+            "a revision that leads away",
+            json!({
+                "kind": "app_restart",
+                "resource": "agent-api",
+                "revision": "../../other-app/revisions/r1",
+            }),
+            "not an address of Azure",
+        ),
         (
             "an app's throughput",
             throughput("agent-api", json!({ "manual": 400 })),
@@ -567,4 +586,131 @@ async fn apps_are_scaled_and_restarted_and_a_dry_run_only_says_so() {
         "{told:?}"
     );
     assert!(told[1].ends_with(": restarted"), "{told:?}");
+}
+
+/// Kills the handler, ends its leases, and lets the next one take up what was accepted.
+async fn killed(world: &World, host: &Host) {
+    let pid = host.handler_pid().expect("a process");
+    kill(pid);
+    world.simulator.advance(Duration::from_secs(20));
+    until("a new process", Duration::from_secs(30), || async {
+        host.handler_pid().filter(|new| *new != pid)
+    })
+    .await;
+    host.ready(Duration::from_secs(30))
+        .await
+        .expect("a handler");
+}
+
+/// A handler that hangs in the middle of an approved change.
+async fn hanging(world: &World) -> (Host, Value, String) {
+    let host = host(world.settings()).await;
+    let base = host.url();
+    let (_, answer) = world
+        .post_as(OPERATOR, format!("{base}/api/changes"), &throughput(1200))
+        .await;
+    let place = format!("{base}/api/runs/{}", answer["run"].as_str().expect("a run"));
+    let run = until("it is proposed", Duration::from_secs(30), || async {
+        let run = world.get(place.clone()).await;
+        (!run["finished"].is_null()).then_some(run)
+    })
+    .await;
+    world.simulator.fault(Fault {
+        kind: FaultKind::Timeout,
+        method: Some("PUT".into()),
+        contains: Some("throughputSettings".into()),
+        ..Fault::default()
+    });
+    let change = run["changes"][0].clone();
+    let (status, answer) = say(world, &base, REVIEWER, &change, "approve").await;
+    assert_eq!(status, 202, "{answer}");
+    let place = format!("{base}/api/runs/{}", answer["run"].as_str().expect("a run"));
+    until("it is begun", Duration::from_secs(30), || async {
+        let log = format!("journal/{}.log", answer["run"].as_str().expect("a run"));
+        let app = world.app(Clock::System);
+        let log = app
+            .store()
+            .expect("a store")
+            .log(&log)
+            .await
+            .expect("a log")?;
+        String::from_utf8_lossy(&log)
+            .contains("\"intent\"")
+            .then_some(())
+    })
+    .await;
+    (host, change, place)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_taken_up_again_does_not_undo_what_somebody_did_meanwhile() {
+    let world = World::start_unrecorded().await;
+    let (host, _, place) = hanging(&world).await;
+    let token = world.token("https://management.azure.com").await;
+    let threads = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-agents-jpe/sqlDatabases/agents/containers/threads";
+    let url = format!(
+        "{}{threads}/throughputSettings/default?api-version=2024-08-15",
+        world.simulator.url()
+    );
+    killed(&world, &host).await;
+    world.simulator.clear_faults();
+    let answer = world
+        .http
+        .put(&url)
+        .bearer_auth(&token)
+        .json(&json!({ "location": "Japan East", "properties": { "resource": { "throughput": 800 } } }))
+        .send()
+        .await
+        .expect("an answer");
+    assert!(answer.status().is_success(), "{answer:?}");
+    run_by_hand(&world, &host, "minute-tick").await;
+    let run = until("it ends", Duration::from_secs(60), || async {
+        let run = world.get(place.clone()).await;
+        (!run["finished"].is_null()).then_some(run)
+    })
+    .await;
+    let outcome = &run["changes"][0]["outcome"];
+    assert_eq!(outcome["is"], "not_verified", "{run}");
+    assert!(
+        outcome["seen"]
+            .as_str()
+            .is_some_and(|s| s.starts_with("800 RU/s")),
+        "{run}"
+    );
+    let told = world.simulator.changes().await;
+    assert_eq!(told, [format!("{THREADS}: throughput 1000 -> 800 RU/s")]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_every_process_dies_over_is_given_up_and_blocks_nothing() {
+    let world = World::start_unrecorded().await;
+    let (host, change, place) = hanging(&world).await;
+    for _ in 0..14 {
+        let before = world.get(place.clone()).await;
+        killed(&world, &host).await;
+        if !before["finished"].is_null() {
+            break;
+        }
+        run_by_hand(&world, &host, "minute-tick").await;
+        until("it is begun again", Duration::from_secs(60), || async {
+            let run = world.get(place.clone()).await;
+            (run["fence"] != before["fence"] || !run["finished"].is_null()).then_some(())
+        })
+        .await;
+    }
+    let run = until("it is given up", Duration::from_secs(60), || async {
+        let run = world.get(place.clone()).await;
+        (!run["finished"].is_null()).then_some(run)
+    })
+    .await;
+    assert_eq!(run["state"], "failed", "{run}");
+    assert_eq!(run["findings"][0]["code"], "gave-up");
+    let base = host.url();
+    let id = change["id"].as_str().expect("an id");
+    let record = world.get(format!("{base}/api/changes/{id}")).await;
+    assert_eq!(record["outcome"]["is"], "failed", "{record}");
+    assert_eq!(record["decisions"], 1);
+    let (status, _) = say(&world, &base, REVIEWER, &change, "reject").await;
+    assert_eq!(status, 409);
+    assert!(world.simulator.changes().await.is_empty());
 }

@@ -185,6 +185,63 @@ async fn a_list_that_was_edited_after_its_approval_deletes_nothing() {
     assert!(world.simulator.mutations().is_empty());
 }
 
+/// What the estate does not name as protected, and its owner marked in Azure.
+#[tokio::test]
+async fn a_container_that_is_marked_in_azure_is_never_cleaned() {
+    let world = World::start().await;
+    let settings = world.settings_with_estate(|estate| {
+        let (before, after) = estate
+            .split_once("[[logs.protected]]")
+            .expect("protected containers");
+        let (_, after) = after.split_once("# What may be changed").expect("policies");
+        let listed: String = ["evidence", "journal-copies", "reports"]
+            .iter()
+            .map(|name| {
+                format!("[[logs.containers]]\naccount = \"{ACCOUNT}\"\ncontainer = \"{name}\"\n")
+            })
+            .collect();
+        let whole = format!("{before}{listed}\n# What may be changed{after}");
+        acting("log_deletion")(&whole)
+    });
+    let base = world.handler_with(settings, Clock::System).await;
+    let run = clean(&world, &base).await;
+    let told = codes(&run);
+    for name in ["evidence", "journal-copies", "reports"] {
+        let expected = format!("container-protected {ACCOUNT}/{name}");
+        assert!(told.contains(&expected), "{told:?}");
+    }
+    let changed = world.simulator.changes().await;
+    let elsewhere = changed.iter().filter(|line| !line.contains("/app-logs:"));
+    assert_eq!(elsewhere.count(), 0, "{changed:?}");
+}
+
+#[tokio::test]
+async fn what_is_to_be_kept_longer_since_it_was_listed_is_kept() {
+    let world = World::start().await;
+    let proposing = |estate: &str| bulk(estate).replace("mode = \"act\"", "mode = \"propose\"");
+    let base = world
+        .handler_with(world.settings_with_estate(proposing), Clock::System)
+        .await;
+    world.simulator.fill(ACCOUNT, "bulk", 10, 40).await;
+    let run = clean(&world, &base).await;
+    let change = &run["changes"][0];
+    let longer = world.settings_with_estate(|estate| {
+        proposing(estate).replacen("keep_days = 30", "keep_days = 90", 1)
+    });
+    let base = world.handler_with(longer, Clock::System).await;
+    let id = change["id"].as_str().expect("an id");
+    let body = json!({ "hash": change["hash"], "reason": "old logs" });
+    let (_, answer) = world
+        .post_as(OPERATOR, format!("{base}/api/changes/{id}/approve"), &body)
+        .await;
+    let decided = answer["run"].as_str().expect("a run");
+    world.deliver(&base, decided).await;
+    let run = world.get(format!("{base}/api/runs/{decided}")).await;
+    let hold = &run["changes"][0]["outcome"]["hold"];
+    assert_eq!(hold["because"], "protected", "{run}");
+    assert!(world.simulator.mutations().is_empty());
+}
+
 #[tokio::test]
 async fn too_much_at_once_is_refused_before_the_first_blob() {
     for (turn, because) in [
@@ -402,6 +459,42 @@ async fn the_kill_switch_stops_a_cleanup_that_is_under_way_within_five_seconds()
     let hold = &run["changes"][0]["outcome"]["hold"];
     assert_eq!(hold["reason"], "wrong logs", "{run}");
     assert!(world.simulator.changes().await.len() < 5000);
+}
+
+/// Calls that wait because storage asked for patience are not made once the switch is on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kill_switch_stops_calls_that_wait_for_storage() {
+    let world = World::start_unrecorded().await;
+    let settings = world.settings_with_estate(bulk);
+    world.simulator.fill(ACCOUNT, "bulk", 200, 40).await;
+    let base = world.handler_with(settings, Clock::System).await;
+    // Every deletion is refused, and asked to come back after a second.
+    world.simulator.fault(Fault {
+        kind: FaultKind::Throttle,
+        method: Some("DELETE".into()),
+        contains: Some(format!("/blob/{ACCOUNT}/")),
+        ..Fault::default()
+    });
+    let url = format!("{base}/api/maintenance/daily?task=cleanup_old_logs");
+    let (_, answer) = world.post(url, &json!({})).await;
+    let id = answer["run"].as_str().expect("a run").to_owned();
+    let turn = async {
+        until("it tries", Duration::from_secs(30), || async {
+            (!world.simulator.mutations().is_empty()).then_some(())
+        })
+        .await;
+        let url = format!("{base}/api/changes/kill-switch/on");
+        let body = json!({ "reason": "wrong logs" });
+        let (status, _) = world.post_as(OPERATOR, url, &body).await;
+        assert_eq!(status, 200);
+    };
+    let ((), status) = tokio::join!(turn, world.deliver(&base, &id));
+    assert_eq!(status, 200);
+    let run = world.get(format!("{base}/api/runs/{id}")).await;
+    assert_eq!(
+        run["changes"][0]["outcome"]["hold"]["because"], "kill_switch",
+        "{run}"
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,11 @@ impl Simulator {
         self.shared.faults.add(fault);
     }
 
+    /// Lets requests succeed again.
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
     /// Moves the clock of the estate ahead, also for later starts on the same state.
     pub fn advance(&self, by: Duration) {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

@@ -3,8 +3,10 @@
 use crate::app::App;
 use crate::azure::{Error, container_apps, cosmos};
 use crate::changes::find;
-use crate::domain::{Ask, Capacity, Change, Finding, Mutation, Replicas, ResourceId};
-use crate::estate::{Estate, Kind};
+use crate::domain::{
+    Ask, Capacity, Change, ChangeId, Finding, Mutation, Outcome, Replicas, ResourceId,
+};
+use crate::estate::{Estate, Kind, Resource};
 
 /// The change that is asked for; `Err` with a finding that says why there is none.
 pub(super) async fn gather(
@@ -16,12 +18,9 @@ pub(super) async fn gather(
     let refused = |on: &str, why: String| Ok(Err(Finding::new("change-impossible", on, why)));
     let resource = match ask {
         Ask::Undo { change } => {
-            let Some(record) = find(app, change).await? else {
-                return refused(change.as_str(), "there is no such change".into());
-            };
-            return match record.change.inverse(why) {
-                Some(change) => Ok(Ok(change)),
-                None => refused(change.as_str(), "it cannot be taken back".into()),
+            return match back(app, change).await? {
+                Ok(ask) => Box::pin(gather(app, &ask, why)).await,
+                Err(why) => refused(change.as_str(), why),
             };
         }
         Ask::CosmosThroughput { resource, .. }
@@ -73,22 +72,52 @@ pub(super) async fn gather(
     }
 }
 
+/// What takes an earlier change back: an ask of its own, judged like any other.
+async fn back(app: &App, change: &ChangeId) -> anyhow::Result<Result<Ask, String>> {
+    let Some(record) = find(app, change).await? else {
+        return Ok(Err("there is no such change".into()));
+    };
+    if !matches!(
+        record.outcome,
+        Some(Outcome::Verified { .. } | Outcome::NotVerified { .. })
+    ) {
+        return Ok(Err("it was not made, so it cannot be taken back".into()));
+    }
+    let resource = record.change.resource.to_string();
+    Ok(match record.change.mutation {
+        Mutation::CosmosThroughput { from, .. } => Ok(Ask::CosmosThroughput { resource, to: from }),
+        Mutation::AppReplicas { from, .. } => Ok(Ask::AppReplicas { resource, to: from }),
+        Mutation::AppRestart { .. } | Mutation::LogDeletion { .. } => {
+            Err("a change of this kind cannot be taken back".into())
+        }
+    })
+}
+
 async fn restart(app: &App, id: &ResourceId, revision: Option<&str>) -> Result<Mutation, Error> {
     let azure = app.azure()?;
+    let missing = |what: &str| Error::NotFound {
+        what: format!("{what} of {id}"),
+    };
     let revision = match revision {
+        Some(revision) if !is_revision(revision) => {
+            return Err(Error::Foreign("a name that no revision has".into()));
+        }
         Some(revision) => revision.to_owned(),
         None => container_apps::app(azure, id)
             .await?
             .latest_revision
-            .ok_or_else(|| Error::NotFound {
-                what: format!("a revision of {id} that is ready"),
-            })?,
+            .ok_or_else(|| missing("a revision that is ready"))?,
     };
-    let started = container_apps::started(azure, id, &revision).await?;
-    Ok(Mutation::AppRestart {
-        revision,
-        newest_replica: started.into_iter().max(),
-    })
+    let replicas = container_apps::running(azure, id, &revision).await?;
+    if replicas.is_empty() {
+        return Err(missing("a replica that could be restarted"));
+    }
+    Ok(Mutation::AppRestart { revision, replicas })
+}
+
+/// Letters, digits and hyphens, as Container Apps has it.
+fn is_revision(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// The thing that is named: by its id, or by its names as people write them.
@@ -97,44 +126,56 @@ fn resolve(estate: &Estate, ask: &Ask, text: &str) -> Option<ResourceId> {
         Ask::CosmosThroughput { .. } => Kind::CosmosAccount,
         _ => Kind::ContainerApp,
     };
-    if let Some(target) = estate.target(text) {
-        let resource = target.resource();
-        let inside = text
-            .trim_end_matches('/')
-            .get(resource.id.as_str().len()..)?;
-        // The part that the estate names is taken as the estate writes it.
-        let id = ResourceId::from_text(&format!("{}{inside}", resource.id));
-        return (resource.kind == kind && plain(inside)).then_some(id);
-    }
-    let mut names = text.split('/');
-    let first = names.next()?;
-    let resource = estate
-        .resources()
-        .iter()
-        .find(|r| r.kind == kind && r.name.eq_ignore_ascii_case(first))?;
-    let rest: Vec<&str> = names.collect();
-    match (kind, &rest[..]) {
-        (Kind::ContainerApp, []) => Some(resource.id.clone()),
-        (Kind::CosmosAccount, [database]) if plain(database) => {
-            Some(resource.id.child("sqlDatabases", database))
+    let (resource, inside): (_, Vec<&str>) = match estate.target(text) {
+        Some(target) => {
+            let resource = target.resource();
+            let rest = text
+                .trim_end_matches('/')
+                .get(resource.id.as_str().len()..)?;
+            (resource, rest.split('/').skip(1).collect())
         }
-        (Kind::CosmosAccount, [database, container]) if plain(database) && plain(container) => {
-            Some(
-                resource
-                    .id
-                    .child("sqlDatabases", database)
-                    .child("containers", container),
-            )
+        None => {
+            let mut names = text.split('/');
+            let first = names.next()?;
+            let named = |r: &&Resource| r.kind == kind && r.name.eq_ignore_ascii_case(first);
+            let resource = estate.resources().iter().find(named)?;
+            let inside = match names.collect::<Vec<_>>()[..] {
+                [] => vec![],
+                [database] => vec!["sqlDatabases", database],
+                [database, container] => vec!["sqlDatabases", database, "containers", container],
+                _ => return None,
+            };
+            (resource, inside)
+        }
+    };
+    // Made anew, so that one thing has one name.
+    match (resource.kind == kind, kind, &inside[..]) {
+        (true, Kind::ContainerApp, []) => Some(resource.id.clone()),
+        (true, Kind::CosmosAccount, [databases, database, inside @ ..])
+            if databases.eq_ignore_ascii_case("sqlDatabases") && is_name(database) =>
+        {
+            let database = resource.id.child("sqlDatabases", database);
+            match inside {
+                [] => Some(database),
+                [containers, container]
+                    if containers.eq_ignore_ascii_case("containers") && is_name(container) =>
+                {
+                    Some(database.child("containers", container))
+                }
+                _ => None,
+            }
         }
         _ => None,
     }
 }
 
-/// Nothing that a URL reads in another way.
-fn plain(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
-        && !text.contains("..")
+/// A name, and nothing that a URL reads in another way.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && !matches!(text, "." | "..")
 }
 
 /// Whether Azure can take this capacity: it moves in steps, and has a floor.
@@ -234,6 +275,9 @@ mod tests {
             (&container, Some(&container)),
             (&container.to_uppercase(), None),
             ("cosmos-agents-jpe/agents/a/b", None),
+            (&container.replace("/sqlDatabases", "/./sqlDatabases"), None),
+            (&container.replace("sqlDatabases", "mongodbDatabases"), None),
+            ("cosmos-agents-jpe/agents/", None),
             ("cosmos-agents-jpe", None),
             ("cosmos-agents-jpe/../threads", None),
             ("agent-api", None),

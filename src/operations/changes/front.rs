@@ -1,5 +1,6 @@
 //! The front doors of changes: what a verified person may say about one, whichever way it comes.
 
+use super::super::runs::one;
 use super::super::{Acceptance, accept};
 use crate::app::App;
 use crate::changes::{find, hash};
@@ -57,6 +58,7 @@ pub async fn propose(
 }
 
 /// Takes a decision about a proposed change: durable when this returns, and the first one counts.
+/// One that comes second and says the opposite is refused.
 ///
 /// `seen` is the hash of the change that was looked at. The guard judges all of this once more
 /// when the change is made.
@@ -114,5 +116,21 @@ pub async fn decide(
         hash: stands,
         at: now,
     };
-    Ok(accept(app, record.decision_run(), work).await?)
+    let accepted = accept(app, record.decision_run(), work).await?;
+    if !accepted.new
+        && let Some(run) = one(app, &accepted.run).await?
+        && let Work::Decision { approve, by, .. } = run.work
+        && approve != (said == Said::Approve)
+    {
+        let why = if approve {
+            format!("{by} has approved it, and it is being carried out")
+        } else {
+            format!("{by} has rejected it")
+        };
+        return Err(Refusal::NotOpen {
+            id: id.clone(),
+            why,
+        });
+    }
+    Ok(accepted)
 }

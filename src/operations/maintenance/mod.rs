@@ -57,6 +57,7 @@ impl TaskResult {
                 Outcome::AwaitingApproval { .. } => "change-proposed",
                 Outcome::Planned => "change-planned",
                 Outcome::Observed => "change-observed",
+                Outcome::Expired { .. } => "change-expired",
                 Outcome::Rejected { .. } => "change-rejected",
                 Outcome::Held { .. } => "change-held",
                 Outcome::NotVerified { .. } => "change-not-verified",

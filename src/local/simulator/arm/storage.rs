@@ -32,9 +32,10 @@ fn show(id: &str, container: &Container, whole: bool) -> Value {
         "lastModifiedTime": modified.to_rfc3339_opts(SecondsFormat::Secs, true),
         "hasImmutabilityPolicy": container.immutable_days.is_some(),
         "hasLegalHold": container.legal_hold,
-        "metadata": metadata,
     });
+    // Lists leave out the metadata, and what a hold or a policy says.
     if whole {
+        properties["metadata"] = metadata;
         let tags: Vec<Value> = if container.legal_hold {
             vec![json!({ "tag": "audit2026" })]
         } else {

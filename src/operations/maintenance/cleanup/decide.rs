@@ -47,7 +47,13 @@ pub(super) struct Sieve {
     now: DateTime<Utc>,
     /// Kinds of blobs that a lifecycle rule deletes here.
     covered: Vec<&'static str>,
-    going: BTreeMap<String, Listed>,
+    /// No more than so many may go at once: what is beyond it is only counted.
+    most: u64,
+    /// Version and bytes by name.
+    going: BTreeMap<String, (String, u64)>,
+    /// Old enough to go, and not among them.
+    beyond: u64,
+    bytes: u64,
     with_snapshots: BTreeSet<String>,
     skipped: BTreeMap<Skip, u64>,
     seen: u64,
@@ -57,20 +63,31 @@ pub(super) struct Sieve {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sieved {
     pub(super) older_than: DateTime<Utc>,
-    /// In the order of names.
+    /// In the order of names; of more than may go at once only the first.
     pub(super) going: Vec<Listed>,
+    /// How many are old enough to go.
+    pub(super) old: u64,
+    pub(super) bytes: u64,
     pub(super) skipped: BTreeMap<Skip, u64>,
     /// Blobs, without snapshots.
     pub(super) seen: u64,
 }
 
 impl Sieve {
-    pub(super) fn new(keep_days: u32, covered: Vec<&'static str>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(
+        keep_days: u32,
+        covered: Vec<&'static str>,
+        most: u64,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             older_than: now - Duration::days(i64::from(keep_days)),
             now,
             covered,
+            most,
             going: BTreeMap::new(),
+            beyond: 0,
+            bytes: 0,
             with_snapshots: BTreeSet::new(),
             skipped: BTreeMap::new(),
             seen: 0,
@@ -93,7 +110,9 @@ impl Sieve {
             Some(Skip::LegalHold)
         } else if blob.immutable_until.is_some_and(|until| until > self.now) {
             Some(Skip::Immutable)
-        } else if blob.name.split('/').any(|part| matches!(part, "." | "..")) {
+        } else if blob.name.chars().any(char::is_control)
+            || blob.name.split('/').any(|part| matches!(part, "." | ".."))
+        {
             Some(Skip::OddName)
         } else if blob.kind == "PageBlob" {
             Some(Skip::PageBlob)
@@ -108,22 +127,31 @@ impl Sieve {
         };
         match skip {
             Some(skip) => *self.skipped.entry(skip).or_default() += 1,
+            None if self.going.len() as u64 > self.most => {
+                self.beyond += 1;
+                self.bytes += blob.bytes;
+            }
             None => {
-                let listed = Listed(blob.name.clone(), blob.etag, blob.bytes);
-                self.going.insert(blob.name, listed);
+                self.bytes += blob.bytes;
+                self.going.insert(blob.name, (blob.etag, blob.bytes));
             }
         }
     }
 
     pub(super) fn done(mut self) -> Sieved {
         for name in &self.with_snapshots {
-            if self.going.remove(name).is_some() {
+            if let Some((_, bytes)) = self.going.remove(name) {
+                self.bytes -= bytes;
                 *self.skipped.entry(Skip::HasSnapshot).or_default() += 1;
             }
         }
+        let listed = |(name, (etag, bytes))| Listed(name, etag, bytes);
+        let going: Vec<Listed> = self.going.into_iter().map(listed).collect();
         Sieved {
             older_than: self.older_than,
-            going: self.going.into_values().collect(),
+            old: going.len() as u64 + self.beyond,
+            bytes: self.bytes,
+            going,
             skipped: self.skipped,
             seen: self.seen,
         }
@@ -276,6 +304,7 @@ mod tests {
                 false,
                 Some(Skip::OddName),
             ),
+            ("a line break", blob("a\nb", 31), false, Some(Skip::OddName)),
             ("dots in a name", blob("a/..b/c.", 31), true, None),
             (
                 "a disk",
@@ -288,7 +317,7 @@ mod tests {
             ),
         ];
         for (name, blob, goes, skip) in cases {
-            let mut sieve = Sieve::new(30, Vec::new(), now());
+            let mut sieve = Sieve::new(30, Vec::new(), 1000, now());
             sieve.take(blob);
             let sieved = sieve.done();
             assert_eq!(sieved.going.len() == 1, goes, "{name}");
@@ -298,8 +327,18 @@ mod tests {
     }
 
     #[test]
+    fn more_than_may_go_at_once_is_counted_and_not_kept() {
+        let mut sieve = Sieve::new(30, Vec::new(), 2, now());
+        for name in ["a", "b", "c", "d", "e"] {
+            sieve.take(blob(name, 31));
+        }
+        let sieved = sieve.done();
+        assert_eq!((sieved.going.len(), sieved.old, sieved.bytes), (3, 5, 50));
+    }
+
+    #[test]
     fn what_a_lifecycle_rule_deletes_is_left_to_it() {
-        let mut sieve = Sieve::new(30, vec!["appendBlob"], now());
+        let mut sieve = Sieve::new(30, vec!["appendBlob"], 1000, now());
         sieve.take(blob("block", 31));
         sieve.take(Blob {
             kind: "AppendBlob".into(),
@@ -316,7 +355,7 @@ mod tests {
             is_snapshot: true,
             ..blob(name, 40)
         };
-        let mut sieve = Sieve::new(30, Vec::new(), now());
+        let mut sieve = Sieve::new(30, Vec::new(), 1000, now());
         for entry in [
             snapshot("a"),
             blob("a", 40),

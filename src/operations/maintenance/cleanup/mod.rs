@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::TaskResult;
 use crate::app::App;
 use crate::azure::{Error, blobs, log_analytics, storage};
-use crate::changes::{Listed, Manifest, apply, id, open_on, protected};
+use crate::changes::{Manifest, apply, id, open_on, protected};
 use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
 use crate::estate::{Kind, LogContainer};
 use crate::journal::{Journal, Run};
@@ -39,7 +39,8 @@ impl Told {
 ///
 /// Containers under a hold, with an immutability policy or a mark, and those that a lifecycle rule
 /// covers, are left alone and told. Everything that goes is proposed in one list per container.
-/// Taken up again, it goes on with the lists that were proposed before. A dry run proposes nothing.
+/// Taken up again, it goes on with the lists that were proposed before. What a dry run would propose
+/// is recorded as planned, and nobody can approve it.
 ///
 /// Errors: the store or the journal, or nothing at all could be read.
 pub(super) async fn run(
@@ -67,7 +68,7 @@ pub(super) async fn run(
             told.find("change-waiting", open.id.to_string(), message);
             continue;
         }
-        match gather(app, place, &mut told).await {
+        match gather(app, place, &mut told).await? {
             Ok(Some(sieved)) => {
                 changes.extend(propose(app, place, resource, sieved, &mut told, dry_run).await?);
             }
@@ -111,13 +112,32 @@ fn resource(place: &LogContainer) -> ResourceId {
 }
 
 /// Lists one place, unless it is not to be cleaned.
-async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Option<Sieved>, Error> {
+async fn gather(
+    app: &App,
+    place: &LogContainer,
+    told: &mut Told,
+) -> anyhow::Result<Result<Option<Sieved>, Error>> {
+    let estate = app.estate()?;
+    let most = estate.policy(ChangeKind::LogDeletion).most_per_run;
+    let pace = estate.logs.calls_per_second;
+    Ok(list(app, place, told, most, pace).await)
+}
+
+/// `most`: so many blobs may go in one run. `pace`: so many calls may be made in a second.
+async fn list(
+    app: &App,
+    place: &LogContainer,
+    told: &mut Told,
+    most: u64,
+    pace: u32,
+) -> Result<Option<Sieved>, Error> {
     let (azure, now) = (app.azure()?, app.clock.now());
-    let (found, rules) = tokio::try_join!(
-        storage::containers(azure, &place.account),
+    let (found, rules, endpoint) = tokio::try_join!(
+        storage::container(azure, &place.account, &place.container),
         storage::deletion_rules(azure, &place.account),
+        storage::blob_endpoint(azure, &place.account),
     )?;
-    if !found.iter().any(|c| c.name == place.container) {
+    if found.is_none() {
         told.find(
             "container-missing",
             name(place),
@@ -125,7 +145,8 @@ async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Opti
         );
         return Ok(None);
     }
-    if let Some(why) = protected(&found, &place.container) {
+    let is_own = app.is_own(&endpoint, &place.container);
+    if let Some(why) = protected(found.as_ref(), &place.container, is_own) {
         told.count("containers_protected", 1);
         told.find(
             "container-protected",
@@ -134,44 +155,15 @@ async fn gather(app: &App, place: &LogContainer, told: &mut Told) -> Result<Opti
         );
         return Ok(None);
     }
-    let endpoint = storage::blob_endpoint(azure, &place.account).await?;
-    if app.is_own(&endpoint, &place.container) {
-        told.find(
-            "container-protected",
-            name(place),
-            "it is where Poolkeeper keeps its own journal: nothing is deleted",
-        );
-        return Ok(None);
-    }
     let covered = by_lifecycle(&rules, place, told);
     if covered.len() == KINDS.len() {
         told.count("containers_covered", 1);
         return Ok(None);
     }
-    azure.pace_account(&endpoint, app_pace(app));
-    let mut sieve = Sieve::new(place.keep_days, covered, now);
-    let mut from = None;
-    loop {
-        let page = blobs::list(
-            azure,
-            &endpoint,
-            &place.container,
-            &place.prefix,
-            from.as_deref(),
-        )
-        .await?;
-        page.blobs.into_iter().for_each(|blob| sieve.take(blob));
-        match page.next {
-            Some(next) if Some(&next) == from.as_ref() => {
-                return Err(Error::Unexpected {
-                    what: name(place),
-                    why: "the listing goes round in a circle".into(),
-                });
-            }
-            Some(next) => from = Some(next),
-            None => break,
-        }
-    }
+    azure.pace_account(&endpoint, pace);
+    let mut sieve = Sieve::new(place.keep_days, covered, most, now);
+    let (container, prefix) = (&place.container, &place.prefix);
+    blobs::each(azure, &endpoint, container, prefix, |blob| sieve.take(blob)).await?;
     Ok(Some(sieve.done()))
 }
 
@@ -227,11 +219,6 @@ fn by_lifecycle(
     covered
 }
 
-fn app_pace(app: &App) -> u32 {
-    app.estate()
-        .map_or(1, |estate| estate.logs.calls_per_second)
-}
-
 async fn propose(
     app: &App,
     place: &LogContainer,
@@ -260,14 +247,23 @@ async fn propose(
     if sieved.going.is_empty() {
         return Ok(None);
     }
-    let bytes = sieved.going.iter().map(|Listed(_, _, bytes)| bytes).sum();
+    let blobs = sieved.old;
+    if blobs > sieved.going.len() as u64 {
+        told.find(
+            "too-many-at-once",
+            name(place),
+            format!(
+                "{blobs} blobs are old enough to go, and policy.log_deletion.most_per_run is less: nothing is deleted until it is raised"
+            ),
+        );
+    }
     let manifest = Manifest {
         account: place.account.clone(),
         container: place.container.clone(),
         older_than: sieved.older_than,
         blobs: sieved.going,
     };
-    let blobs = manifest.blobs.len() as u64;
+    let bytes = sieved.bytes;
     let hash = if dry_run {
         manifest.hash()?
     } else {
