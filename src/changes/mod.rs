@@ -11,16 +11,19 @@ mod act;
 mod apply;
 mod brake;
 mod deletion;
+mod ending;
 mod facts;
 pub mod guard;
 mod kill_switch;
 mod manifest;
+mod protection;
 mod record;
 
-pub use apply::{apply, carry_out, give_up, reject};
-pub(crate) use deletion::protected;
+pub use apply::{apply, carry_out};
+pub use ending::{give_up, reject};
 pub use kill_switch::{KillSwitch, turn};
 pub use manifest::{Listed, Manifest};
+pub(crate) use protection::protected;
 pub use record::{ChangePage, ChangeRecord, all, find, open_on};
 
 use crate::domain::{Change, ChangeId, ChangeKind, ResourceId};

@@ -8,7 +8,7 @@ use poolkeeper::local::host::Host;
 use poolkeeper::local::simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::processes::{host, kill, run_by_hand, until};
+use crate::processes::{host, killed, run_by_hand, until};
 use crate::world::{OPERATOR, REVIEWER, World};
 
 const THREADS: &str = "cosmos-agents-jpe/agents/threads";
@@ -586,20 +586,6 @@ async fn apps_are_scaled_and_restarted_and_a_dry_run_only_says_so() {
         "{told:?}"
     );
     assert!(told[1].ends_with(": restarted"), "{told:?}");
-}
-
-/// Kills the handler, ends its leases, and lets the next one take up what was accepted.
-async fn killed(world: &World, host: &Host) {
-    let pid = host.handler_pid().expect("a process");
-    kill(pid);
-    world.simulator.advance(Duration::from_secs(20));
-    until("a new process", Duration::from_secs(30), || async {
-        host.handler_pid().filter(|new| *new != pid)
-    })
-    .await;
-    host.ready(Duration::from_secs(30))
-        .await
-        .expect("a handler");
 }
 
 /// A handler that hangs in the middle of an approved change.

@@ -8,7 +8,7 @@ use poolkeeper::local::simulator::{Fault, FaultKind, Limit};
 use serde_json::{Value, json};
 
 use crate::changes::acting;
-use crate::processes::{all_runs, host, journal_is_clean, kill, run_by_hand, until};
+use crate::processes::{all_runs, host, journal_is_clean, killed, run_by_hand, until};
 use crate::world::{OPERATOR, World};
 
 const ACCOUNT: &str = "stagentsjpe";
@@ -375,17 +375,7 @@ async fn a_cleanup_that_is_killed_twenty_times_completes_and_deletes_nothing_twi
             run["finished"].is_null(),
             "kill {kill_number} came too late: {run}"
         );
-        let pid = host.handler_pid().expect("a process");
-        kill(pid);
-        // The leases of the dead process run out at once.
-        world.simulator.advance(Duration::from_secs(20));
-        until("a new process", Duration::from_secs(30), || async {
-            host.handler_pid().filter(|new| *new != pid)
-        })
-        .await;
-        host.ready(Duration::from_secs(30))
-            .await
-            .expect("a handler");
+        killed(&world, &host).await;
         run_by_hand(&world, &host, "minute-tick").await;
     }
     let run = until("the cleanup ends", Duration::from_secs(120), || async {

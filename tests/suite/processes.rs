@@ -43,6 +43,20 @@ pub(crate) fn kill(pid: u32) {
     assert!(killed.expect("kill").success());
 }
 
+/// Kills the handler, ends its leases, and lets the next one take up what was accepted.
+pub(crate) async fn killed(world: &World, host: &Host) {
+    let pid = host.handler_pid().expect("a process");
+    kill(pid);
+    world.simulator.advance(Duration::from_secs(20));
+    until("a new process", Duration::from_secs(30), || async {
+        host.handler_pid().filter(|new| *new != pid)
+    })
+    .await;
+    host.ready(Duration::from_secs(30))
+        .await
+        .expect("a handler");
+}
+
 /// Looks again and again until `look` finds something.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     what: &str,

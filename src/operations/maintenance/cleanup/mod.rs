@@ -1,6 +1,7 @@
 //! `cleanup_old_logs`: log blobs that are older than the policy says go; what tables keep is told.
 
 mod decide;
+mod sieve;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use crate::changes::{Manifest, apply, id, open_on, protected};
 use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
 use crate::estate::{Kind, LogContainer};
 use crate::journal::{Journal, Run};
-use decide::{KINDS, Lifecycle, Sieve, Sieved, lifecycle, short_tables};
+use decide::{KINDS, Lifecycle, lifecycle, short_tables};
+use sieve::{Sieve, Sieved};
 
 /// Who proposes what this task finds.
 const PROPOSER: &str = "poolkeeper";
