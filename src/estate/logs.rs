@@ -58,6 +58,13 @@ impl fmt::Display for Mark {
     }
 }
 
+/// Lower-case letters, digits and hyphens, 3 to 63 of them; or the container that storage keeps its
+/// own logs in.
+fn fits_container(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    name == "$logs" || ((3..=63).contains(&name.len()) && name.bytes().all(plain))
+}
+
 impl Reader<'_> {
     /// `account` finds a storage account of the estate by its short name.
     pub(super) fn logs(
@@ -99,6 +106,10 @@ impl Reader<'_> {
                     "is `{}`, which is protected as {}: it cannot be cleaned",
                     place.container, guarded.mark
                 );
+                self.tell(&format!("{key}.container"), message);
+            }
+            if !fits_container(&place.container) {
+                let message = format!("is `{}`: no name of a container", place.container);
                 self.tell(&format!("{key}.container"), message);
             }
             if let Some(keep) = place.keep_days {

@@ -92,9 +92,10 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
         ),
         (
             "logs of nobody",
-            "[logs]\nkeep_days = 0\n[[logs.containers]]\naccount = 'st'\ncontainer = 'c'\n",
+            "[logs]\nkeep_days = 0\n[[logs.containers]]\naccount = 'st'\ncontainer = '../x'\n",
             &[
                 "line 2: `logs.keep_days` is 0: 1 to 4383 days are possible",
+                "line 5: `logs.containers[0].container` is `../x`: no name of a container",
                 "line 4: `logs.containers[0].account` is `st`: no storage account of a stamp",
             ],
         ),
