@@ -168,7 +168,10 @@ async fn under_lease(
     let verdict = judge(policy, &facts, app.estate()?.zone, app.clock.now());
     let outcome = match verdict {
         Verdict::Observe => Outcome::Observed,
-        Verdict::Hold(hold) => Outcome::Held { hold },
+        Verdict::Hold(hold) => match seen_done(app, own).await {
+            Some(seen) => Outcome::Verified { seen },
+            None => Outcome::Held { hold },
+        },
         Verdict::Await(until) => {
             document.owner = Some((own.id.clone(), until));
             app.store()?.overwrite(&document, &lease).await?;
@@ -196,6 +199,14 @@ async fn under_lease(
     }
     lease.release().await;
     Ok(outcome)
+}
+
+/// What is there, if a process that died had made the change: a hold that comes later does not make
+/// it undone.
+async fn seen_done(app: &App, own: &ChangeNote) -> Option<String> {
+    own.begun?;
+    let now = act::read(app.azure().ok()?, &own.what).await.ok()?;
+    now.is_to.then_some(now.text)
 }
 
 /// Counts, writes the intent, acts, reads back.

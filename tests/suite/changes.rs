@@ -628,27 +628,30 @@ async fn hanging(world: &World) -> (Host, Value, String) {
     (host, change, place)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_is_taken_up_again_does_not_undo_what_somebody_did_meanwhile() {
-    let world = World::start_unrecorded().await;
-    let (host, _, place) = hanging(&world).await;
+/// Sets the throughput as somebody else would, past Poolkeeper.
+async fn put_threads(world: &World, ru: u32) {
     let token = world.token("https://management.azure.com").await;
     let threads = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-agents-jpe/sqlDatabases/agents/containers/threads";
     let url = format!(
         "{}{threads}/throughputSettings/default?api-version=2024-08-15",
         world.simulator.url()
     );
+    let body =
+        json!({ "location": "Japan East", "properties": { "resource": { "throughput": ru } } });
+    let request = world.http.put(&url).bearer_auth(&token).json(&body);
+    let answer = request.send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{answer:?}");
+    // The operation takes its time on the clock of the estate.
+    world.simulator.advance(Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_taken_up_again_does_not_undo_what_somebody_did_meanwhile() {
+    let world = World::start_unrecorded().await;
+    let (host, _, place) = hanging(&world).await;
     killed(&world, &host).await;
     world.simulator.clear_faults();
-    let answer = world
-        .http
-        .put(&url)
-        .bearer_auth(&token)
-        .json(&json!({ "location": "Japan East", "properties": { "resource": { "throughput": 800 } } }))
-        .send()
-        .await
-        .expect("an answer");
-    assert!(answer.status().is_success(), "{answer:?}");
+    put_threads(&world, 800).await;
     run_by_hand(&world, &host, "minute-tick").await;
     let run = until("it ends", Duration::from_secs(60), || async {
         let run = world.get(place.clone()).await;
@@ -699,4 +702,26 @@ async fn a_change_that_every_process_dies_over_is_given_up_and_blocks_nothing() 
     let (status, _) = say(&world, &base, REVIEWER, &change, "reject").await;
     assert_eq!(status, 409);
     assert!(world.simulator.changes().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_made_by_a_process_that_died_is_told_as_made_whatever_holds_it_now() {
+    let world = World::start_unrecorded().await;
+    let (host, _, place) = hanging(&world).await;
+    killed(&world, &host).await;
+    world.simulator.clear_faults();
+    let url = format!("{}/api/changes/kill-switch/on", host.url());
+    let (status, _) = world
+        .post_as(OPERATOR, url, &json!({ "reason": "storm" }))
+        .await;
+    assert_eq!(status, 200);
+    put_threads(&world, 1200).await;
+    run_by_hand(&world, &host, "minute-tick").await;
+    let run = until("it ends", Duration::from_secs(60), || async {
+        let run = world.get(place.clone()).await;
+        (!run["finished"].is_null()).then_some(run)
+    })
+    .await;
+    let outcome = &run["changes"][0]["outcome"];
+    assert_eq!(outcome["is"], "verified", "{run}");
 }
