@@ -47,9 +47,8 @@ pub(super) struct Sieve {
     most: u64,
     /// Version and bytes by name.
     going: BTreeMap<String, (String, u64)>,
-    /// Old enough to go, and not among them.
-    beyond: u64,
-    bytes: u64,
+    /// Old enough to go, and not among them: how many, and their bytes.
+    beyond: (u64, u64),
     with_snapshots: BTreeSet<String>,
     skipped: BTreeMap<Skip, u64>,
     seen: u64,
@@ -82,8 +81,7 @@ impl Sieve {
             covered,
             most,
             going: BTreeMap::new(),
-            beyond: 0,
-            bytes: 0,
+            beyond: (0, 0),
             with_snapshots: BTreeSet::new(),
             skipped: BTreeMap::new(),
             seen: 0,
@@ -124,11 +122,10 @@ impl Sieve {
         match skip {
             Some(skip) => *self.skipped.entry(skip).or_default() += 1,
             None if self.going.len() as u64 > self.most => {
-                self.beyond += 1;
-                self.bytes += blob.bytes;
+                self.beyond.0 += 1;
+                self.beyond.1 += blob.bytes;
             }
             None => {
-                self.bytes += blob.bytes;
                 self.going.insert(blob.name, (blob.etag, blob.bytes));
             }
         }
@@ -136,17 +133,24 @@ impl Sieve {
 
     pub(super) fn done(mut self) -> Sieved {
         for name in &self.with_snapshots {
-            if let Some((_, bytes)) = self.going.remove(name) {
-                self.bytes -= bytes;
+            if self.going.remove(name).is_some() {
                 *self.skipped.entry(Skip::HasSnapshot).or_default() += 1;
             }
         }
         let listed = |(name, (etag, bytes))| Listed(name, etag, bytes);
         let going: Vec<Listed> = self.going.into_iter().map(listed).collect();
+        let listed = going.len() as u64;
+        // Snapshots may have made room: then what is listed is a whole of its own, and the rest
+        // comes the next time.
+        let (beyond, beyond_bytes) = if listed > self.most {
+            self.beyond
+        } else {
+            (0, 0)
+        };
         Sieved {
             older_than: self.older_than,
-            old: going.len() as u64 + self.beyond,
-            bytes: self.bytes,
+            old: listed + beyond,
+            bytes: going.iter().map(|blob| blob.2).sum::<u64>() + beyond_bytes,
             going,
             skipped: self.skipped,
             seen: self.seen,
@@ -264,6 +268,20 @@ mod tests {
         }
         let sieved = sieve.done();
         assert_eq!((sieved.going.len(), sieved.old, sieved.bytes), (3, 5, 50));
+    }
+
+    #[test]
+    fn where_snapshots_make_room_what_is_listed_goes_and_the_rest_waits() {
+        let mut sieve = Sieve::new(30, Vec::new(), 2, now());
+        for name in ["a", "b", "c", "d"] {
+            sieve.take(blob(name, 31));
+        }
+        sieve.take(Blob {
+            is_snapshot: true,
+            ..blob("a", 31)
+        });
+        let sieved = sieve.done();
+        assert_eq!((sieved.going.len(), sieved.old, sieved.bytes), (2, 2, 20));
     }
 
     #[test]
