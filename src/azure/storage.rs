@@ -86,9 +86,11 @@ pub async fn container(
         has_immutability_policy: Option<bool>,
         metadata: Option<BTreeMap<String, String>>,
     }
-    let path = format!("{account}/blobServices/default/containers/{name}");
-    let url = azure.arm(&path, API_VERSION)?;
-    let answer: Result<Body, Error> = azure.get(Plane::Arm, url, READ_CONTAINERS, &path).await;
+    let id = account.blob_container(name);
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let answer: Result<Body, Error> = azure
+        .get(Plane::Arm, url, READ_CONTAINERS, id.as_str())
+        .await;
     match answer {
         Ok(body) => Ok(Some(Container {
             name: name.to_owned(),

@@ -175,20 +175,18 @@ async fn under_lease(
         Verdict::Await(until) => {
             document.owner = Some((own.id.clone(), until));
             app.store()?.overwrite(&document, &lease).await?;
-            Outcome::AwaitingApproval { until }
+            lease.release().await;
+            return Ok(Outcome::AwaitingApproval { until });
         }
         Verdict::Act => make(app, journal, run, own, policy, &mut document, &lease).await?,
     };
-    let decided = facts.approval.is_some();
-    let stays = match &outcome {
-        Outcome::AwaitingApproval { .. } => true,
-        Outcome::Held { hold } => decided && hold.passes(),
-        _ => false,
-    };
+    let passes = matches!(&outcome, Outcome::Held { hold } if hold.passes());
     let is_ours = document.owner.as_ref().is_some_and(|(id, _)| *id == own.id);
-    if is_ours && !stays {
-        // Nobody is kept waiting for a change of which nothing more can become.
-        document.owner = None;
+    if is_ours {
+        if !(passes && facts.approval.is_some()) {
+            // Nobody is kept waiting for a change of which nothing more can become.
+            document.owner = None;
+        }
         match app.store()?.overwrite(&document, &lease).await {
             Ok(()) => {}
             Err(Error::NotOurs(_)) => {
@@ -209,7 +207,8 @@ async fn seen_done(app: &App, own: &ChangeNote) -> Option<String> {
     now.is_to.then_some(now.text)
 }
 
-/// Counts, writes the intent, acts, reads back.
+/// Counts, writes the intent, acts, reads back. What `document` is to say then is left to the
+/// caller to write.
 async fn make(
     app: &App,
     journal: &mut Journal<'_>,
@@ -248,11 +247,6 @@ async fn make(
     }
     if proposal(run, &own.id)?.begun.is_some() {
         document.last_change = Some(app.clock.now());
-    }
-    match app.store()?.overwrite(document, lease).await {
-        Ok(()) => {}
-        Err(Error::NotOurs(_)) => tracing::warn!(change = %own.id, "the lease was lost at the end"),
-        Err(error) => return Err(error.into()),
     }
     Ok(outcome)
 }

@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use reqwest::Url;
 
+use super::apply::tell;
 use super::brake::Brake;
 use super::protection::{place, protected};
 use super::{Listed, Manifest};
@@ -14,7 +15,8 @@ use crate::azure::blobs::Deletion;
 use crate::azure::{Azure, blobs, storage};
 use crate::domain::{Hold, Mutation, Outcome};
 use crate::estate::LogContainer;
-use crate::journal::{ChangeNote, Event, Journal, Run, Step, note};
+use crate::journal::{ChangeNote, Journal, Run, Step};
+use crate::store::Error;
 
 /// How many blobs one entry of the journal stands for.
 const BATCH: usize = 100;
@@ -137,7 +139,7 @@ async fn all_batches(
                     batch: Some(batch.number),
                     what: batch.what(with.manifest),
                 };
-                let told = tell(app, journal, run, own, step);
+                let told = tell(app, journal, run, &own.id, step);
                 meanwhile(told, &mut under_way, &mut results).await?;
                 let counts = Counts {
                     gone: batch.gone,
@@ -184,7 +186,7 @@ async fn all_batches(
             total.gone += batch.gone;
             total.spared += batch.spared;
             open.remove(&number);
-            let told = tell(app, journal, run, own, step);
+            let told = tell(app, journal, run, &own.id, step);
             meanwhile(told, &mut under_way, &mut results).await?;
         }
     }
@@ -192,10 +194,10 @@ async fn all_batches(
 
 /// Waits for the journal without leaving what is under way alone.
 async fn meanwhile<F: Future>(
-    told: impl Future<Output = anyhow::Result<()>>,
+    told: impl Future<Output = Result<(), Error>>,
     under_way: &mut FuturesUnordered<F>,
     results: &mut VecDeque<F::Output>,
-) -> anyhow::Result<()> {
+) -> Result<(), Error> {
     let mut told = std::pin::pin!(told);
     loop {
         tokio::select! {
@@ -203,18 +205,6 @@ async fn meanwhile<F: Future>(
             Some(result) = under_way.next(), if !under_way.is_empty() => results.push_back(result),
         }
     }
-}
-
-async fn tell(
-    app: &App,
-    journal: &mut Journal<'_>,
-    run: &mut Run,
-    own: &ChangeNote,
-    step: Step,
-) -> anyhow::Result<()> {
-    let change = own.id.clone();
-    let event = Event::Change { change, step };
-    Ok(note(journal, run, event, app.clock.now()).await?)
 }
 
 /// What all deletions of one change share.

@@ -24,9 +24,7 @@ impl Manifest {
     /// The blob container.
     #[must_use]
     pub fn resource(&self) -> ResourceId {
-        self.account
-            .child("blobServices", "default")
-            .child("containers", &self.container)
+        self.account.blob_container(&self.container)
     }
 
     /// The hash of the list, as text.

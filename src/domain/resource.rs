@@ -44,6 +44,13 @@ impl ResourceId {
         Self(format!("{}/{kind}/{name}", self.0))
     }
 
+    /// A blob container of this storage account.
+    #[must_use]
+    pub fn blob_container(&self, name: &str) -> Self {
+        self.child("blobServices", "default")
+            .child("containers", name)
+    }
+
     /// The last part of the name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -118,9 +125,7 @@ mod tests {
     #[test]
     fn what_a_resource_is_called() {
         let account = ResourceId::new("sub", "g", "Microsoft.Storage/storageAccounts", "acc");
-        let container = account
-            .child("blobServices", "default")
-            .child("containers", "logs");
+        let container = account.blob_container("logs");
         assert_eq!(container.short(), "acc/logs");
         assert_eq!(container.name(), "logs");
         assert_eq!(container.subscription(), Some("sub"));

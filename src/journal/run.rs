@@ -159,6 +159,15 @@ pub struct ChangeNote {
     pub outcome: Option<Outcome>,
 }
 
+impl ChangeNote {
+    /// Whether it came to an outcome with one of these names.
+    #[must_use]
+    pub fn came(&self, names: &[&str]) -> bool {
+        let outcome = self.outcome.as_ref();
+        outcome.is_some_and(|outcome| names.contains(&outcome.name()))
+    }
+}
+
 /// One run, as `/api/runs/{id}` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -305,12 +314,7 @@ impl Run {
     #[must_use]
     pub fn outcome(&self) -> RunState {
         let states = || self.tasks.iter().map(|t| t.state);
-        let came = |names: &[&str]| {
-            self.changes
-                .iter()
-                .filter_map(|note| note.outcome.as_ref())
-                .any(|outcome| names.contains(&outcome.name()))
-        };
+        let came = |names: &[&str]| self.changes.iter().any(|note| note.came(names));
         if states().any(|s| s == RunState::Failed) || came(&["failed", "not_verified"]) {
             RunState::Failed
         } else if states().any(|s| s == RunState::Held) || came(&["held"]) {

@@ -8,7 +8,7 @@ use poolkeeper::local::host::Host;
 use poolkeeper::local::simulator::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::processes::{host, killed, run_by_hand, until};
+use crate::processes::{ended, host, killed, run_by_hand, until};
 use crate::world::{OPERATOR, REVIEWER, World};
 
 const THREADS: &str = "cosmos-agents-jpe/agents/threads";
@@ -596,11 +596,7 @@ async fn hanging(world: &World) -> (Host, Value, String) {
         .post_as(OPERATOR, format!("{base}/api/changes"), &throughput(1200))
         .await;
     let place = format!("{base}/api/runs/{}", answer["run"].as_str().expect("a run"));
-    let run = until("it is proposed", Duration::from_secs(30), || async {
-        let run = world.get(place.clone()).await;
-        (!run["finished"].is_null()).then_some(run)
-    })
-    .await;
+    let run = ended(world, &place).await;
     world.simulator.fault(Fault {
         kind: FaultKind::Timeout,
         method: Some("PUT".into()),
@@ -653,11 +649,7 @@ async fn a_change_that_is_taken_up_again_does_not_undo_what_somebody_did_meanwhi
     world.simulator.clear_faults();
     put_threads(&world, 800).await;
     run_by_hand(&world, &host, "minute-tick").await;
-    let run = until("it ends", Duration::from_secs(60), || async {
-        let run = world.get(place.clone()).await;
-        (!run["finished"].is_null()).then_some(run)
-    })
-    .await;
+    let run = ended(&world, &place).await;
     let outcome = &run["changes"][0]["outcome"];
     assert_eq!(outcome["is"], "not_verified", "{run}");
     assert!(
@@ -687,11 +679,7 @@ async fn a_change_that_every_process_dies_over_is_given_up_and_blocks_nothing() 
         })
         .await;
     }
-    let run = until("it is given up", Duration::from_secs(60), || async {
-        let run = world.get(place.clone()).await;
-        (!run["finished"].is_null()).then_some(run)
-    })
-    .await;
+    let run = ended(&world, &place).await;
     assert_eq!(run["state"], "failed", "{run}");
     assert_eq!(run["findings"][0]["code"], "gave-up");
     let base = host.url();
@@ -717,11 +705,7 @@ async fn a_change_that_was_made_by_a_process_that_died_is_told_as_made_whatever_
     assert_eq!(status, 200);
     put_threads(&world, 1200).await;
     run_by_hand(&world, &host, "minute-tick").await;
-    let run = until("it ends", Duration::from_secs(60), || async {
-        let run = world.get(place.clone()).await;
-        (!run["finished"].is_null()).then_some(run)
-    })
-    .await;
+    let run = ended(&world, &place).await;
     let outcome = &run["changes"][0]["outcome"];
     assert_eq!(outcome["is"], "verified", "{run}");
 }

@@ -73,6 +73,15 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// The run at a place, once it has ended.
+pub(crate) async fn ended(world: &World, place: &str) -> Value {
+    until("the run ends", SETTLED_WITHIN, || async {
+        let run = world.get(place.to_owned()).await;
+        (!run["finished"].is_null()).then_some(run)
+    })
+    .await
+}
+
 pub(crate) async fn run_by_hand(world: &World, host: &Host, function: &str) -> u16 {
     let answer = world
         .http

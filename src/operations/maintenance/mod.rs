@@ -67,12 +67,7 @@ impl TaskResult {
             self.findings
                 .push(Finding::new(code, note.id.as_str(), message));
         }
-        let came = |names: &[&str]| {
-            notes
-                .iter()
-                .filter_map(|note| note.outcome.as_ref())
-                .any(|outcome| names.contains(&outcome.name()))
-        };
+        let came = |names: &[&str]| notes.iter().any(|note| note.came(names));
         if came(&["failed", "not_verified"]) {
             self.state = Some(RunState::Failed);
         } else if came(&["held"]) {

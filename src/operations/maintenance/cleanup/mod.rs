@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::azure::{Error, blobs, log_analytics, storage};
 use crate::changes::{Manifest, apply, id, open_on, protected};
 use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
-use crate::estate::{Kind, LogContainer};
+use crate::estate::{Estate, Kind, LogContainer};
 use crate::journal::{Journal, Run};
 use decide::{KINDS, Lifecycle, lifecycle, short_tables};
 use sieve::{Sieve, Sieved};
@@ -55,7 +55,7 @@ pub(super) async fn run(
     let mut told = Told::default();
     let mut changes = Vec::new();
     for place in &estate.logs.containers {
-        let resource = resource(place);
+        let resource = place.account.blob_container(&place.container);
         let known = id(&run.id, ChangeKind::LogDeletion, &resource);
         if let Some(note) = run.change(&known) {
             changes.push(note.what.clone());
@@ -70,7 +70,7 @@ pub(super) async fn run(
             told.find("change-waiting", open.id.to_string(), message);
             continue;
         }
-        match gather(app, place, &mut told).await? {
+        match gather(app, estate, place, &mut told).await {
             Ok(Some(sieved)) => {
                 changes.extend(propose(app, place, resource, sieved, &mut told, dry_run).await?);
             }
@@ -106,32 +106,12 @@ fn name(place: &LogContainer) -> String {
     format!("{}/{}", place.account.name(), place.container)
 }
 
-fn resource(place: &LogContainer) -> ResourceId {
-    place
-        .account
-        .child("blobServices", "default")
-        .child("containers", &place.container)
-}
-
 /// Lists one place, unless it is not to be cleaned.
 async fn gather(
     app: &App,
+    estate: &Estate,
     place: &LogContainer,
     told: &mut Told,
-) -> anyhow::Result<Result<Option<Sieved>, Error>> {
-    let estate = app.estate()?;
-    let most = estate.policy(ChangeKind::LogDeletion).most_per_run;
-    let pace = estate.logs.calls_per_second;
-    Ok(list(app, place, told, most, pace).await)
-}
-
-/// `most`: so many blobs may go in one run. `pace`: so many calls may be made in a second.
-async fn list(
-    app: &App,
-    place: &LogContainer,
-    told: &mut Told,
-    most: u64,
-    pace: u32,
 ) -> Result<Option<Sieved>, Error> {
     let (azure, now) = (app.azure()?, app.clock.now());
     let (found, rules, endpoint) = tokio::try_join!(
@@ -162,7 +142,8 @@ async fn list(
         told.count("containers_covered", 1);
         return Ok(None);
     }
-    azure.pace_account(&endpoint, pace);
+    azure.pace_account(&endpoint, estate.logs.calls_per_second);
+    let most = estate.policy(ChangeKind::LogDeletion).most_per_run;
     let mut sieve = Sieve::new(place.keep_days, covered, most, now);
     let (container, prefix) = (&place.container, &place.prefix);
     blobs::each(azure, &endpoint, container, prefix, |blob| sieve.take(blob)).await?;
