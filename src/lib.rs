@@ -11,6 +11,7 @@
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
 //! - [`estate`]: the estate file, strict, all problems at once.
 //! - [`journal`]: one hash chain per run, the runs, and the anchors that prove them.
+//! - `kql` (feature `local`): Kusto's query language, offline.
 //! - `local` (feature `local`): the embedded estate, storage so far.
 //! - [`operations`]: what Poolkeeper does, one room per capability.
 //! - [`store`]: documents with etags, leases, append logs and queue messages on Azure Storage.
@@ -28,6 +29,8 @@ pub mod domain;
 pub mod estate;
 
 pub mod journal;
+#[cfg(feature = "local")]
+pub mod kql;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod operations;
