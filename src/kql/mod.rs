@@ -2,6 +2,14 @@
 //!
 //! The engine has never heard of Azure: tables come from a catalog of the caller's.
 
+pub mod aggregates;
+pub mod column;
+pub mod convert;
 pub mod error;
+pub mod functions;
+pub mod json;
+pub mod signature;
 pub mod syntax;
+pub mod text;
 pub mod types;
+pub mod value;

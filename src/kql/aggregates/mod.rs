@@ -1,0 +1,222 @@
+//! Aggregate functions: a row each in the table of its subject.
+
+mod collect;
+mod percentiles;
+mod pick;
+mod statistics;
+mod sums;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::column::{Column, Datum};
+use super::error::Result;
+use super::signature::Signature;
+use super::types::Type;
+use super::value::Value;
+
+/// What a call of an aggregate is made of, known when the query is bound.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The arguments' types, after conversion.
+    pub args: Vec<Type>,
+    /// Those of the arguments that are constant.
+    pub constants: Vec<Option<Value<'static>>>,
+    /// The types of the result columns: one, but for `arg_max`, `take_any`, `percentiles`.
+    pub results: Vec<Type>,
+}
+
+/// The states of one aggregate for all groups of a `summarize`.
+pub trait States: Send {
+    /// Takes rows: row `i` belongs to group `groups[i]`, all below `count`.
+    fn update(&mut self, groups: &[u32], count: usize, args: &[Datum]) -> Result<()>;
+
+    /// Takes the states of another part of the rows: its group `i` is ours `groups[i]`. Parts are
+    /// merged in the order of their rows.
+    fn merge(&mut self, other: Box<dyn States>, groups: &[u32], count: usize) -> Result<()>;
+
+    /// The results of groups `0..count`, a column each.
+    fn finish(self: Box<Self>, count: usize) -> Result<Vec<Column>>;
+
+    /// Bytes held, for the memory limit.
+    fn bytes(&self) -> usize;
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// An aggregate that is written for one group and one row at a time.
+pub trait Group: Default + Send + 'static {
+    fn add(&mut self, spec: &Spec, args: &[Value<'_>]);
+    fn merge(&mut self, spec: &Spec, other: Self);
+    /// A value for each result column.
+    fn finish(self, spec: &Spec) -> Vec<Value<'static>>;
+    /// Bytes beyond the size of the state itself.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// [`States`] made of a [`Group`] each.
+pub(crate) struct PerGroup<G> {
+    spec: Spec,
+    groups: Vec<G>,
+}
+
+impl<G: Group> PerGroup<G> {
+    pub(crate) fn boxed(spec: &Spec) -> Box<dyn States> {
+        Box::new(Self {
+            spec: spec.clone(),
+            groups: Vec::new(),
+        })
+    }
+
+    fn grow(&mut self, count: usize) {
+        if self.groups.len() < count {
+            self.groups.resize_with(count, G::default);
+        }
+    }
+}
+
+impl<G: Group> States for PerGroup<G> {
+    fn update(&mut self, groups: &[u32], count: usize, args: &[Datum]) -> Result<()> {
+        self.grow(count);
+        let mut values = Vec::with_capacity(args.len());
+        for (row, group) in groups.iter().enumerate() {
+            values.clear();
+            values.extend(args.iter().map(|arg| arg.value(row)));
+            self.groups[*group as usize].add(&self.spec, &values);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Box<dyn States>, groups: &[u32], count: usize) -> Result<()> {
+        self.grow(count);
+        let other = other
+            .into_any()
+            .downcast::<Self>()
+            .expect("states of one aggregate are merged");
+        for (state, group) in other.groups.into_iter().zip(groups) {
+            self.groups[*group as usize].merge(&self.spec, state);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, count: usize) -> Result<Vec<Column>> {
+        self.grow(count);
+        let results = self.spec.results.len();
+        let mut columns: Vec<_> = self
+            .spec
+            .results
+            .iter()
+            .map(|ty| super::column::Builder::new(*ty, count))
+            .collect();
+        for state in self.groups {
+            let values = state.finish(&self.spec);
+            debug_assert_eq!(values.len(), results);
+            for (column, value) in columns.iter_mut().zip(&values) {
+                column.push(value);
+            }
+        }
+        Ok(columns
+            .iter_mut()
+            .map(super::column::Builder::finish)
+            .collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.groups
+            .iter()
+            .map(|group| size_of::<G>() + group.bytes())
+            .sum()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+/// How many columns an aggregate gives, and what they are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One column, `prefix_arg` when it is not named.
+    One { prefix: &'static str },
+    /// One column, called as its argument.
+    First,
+    /// `arg_max(x, a, b)`: a column for each argument, called as the argument; `*` is all others.
+    Args,
+    /// `percentiles(x, 5, 95)`: a column for each percentile, `percentile_x_5`. The number is how
+    /// many arguments come before the percentiles.
+    Percentiles(usize),
+}
+
+/// An aggregate function. `sumif(x, p)` is `sum` over the rows where `p` holds: variants with a
+/// predicate are made of the plain function and not in the tables, but for their names.
+#[derive(Debug)]
+pub struct Aggregate {
+    pub name: &'static str,
+    pub signatures: Vec<Signature>,
+    pub shape: Shape,
+    /// The name of the variant that takes a predicate after the first argument: `sumif`.
+    pub with_predicate: Option<&'static str>,
+    pub make: fn(&Spec) -> Box<dyn States>,
+}
+
+impl Aggregate {
+    pub(crate) fn new(
+        name: &'static str,
+        signature: &str,
+        shape: Shape,
+        make: fn(&Spec) -> Box<dyn States>,
+    ) -> Self {
+        Self {
+            name,
+            signatures: Signature::parse(signature),
+            shape,
+            with_predicate: None,
+            make,
+        }
+    }
+
+    pub(crate) fn or_if(mut self, name: &'static str) -> Self {
+        self.with_predicate = Some(name);
+        self
+    }
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Aggregate>> = LazyLock::new(|| {
+    let tables = [
+        collect::table(),
+        percentiles::table(),
+        pick::table(),
+        statistics::table(),
+        sums::table(),
+    ];
+    let mut all = HashMap::new();
+    for aggregate in tables.into_iter().flatten() {
+        let name = aggregate.name;
+        assert!(
+            all.insert(name, aggregate).is_none(),
+            "`{name}` is in two tables"
+        );
+    }
+    all
+});
+
+/// The aggregate of this name, and whether the name is that of its variant with a predicate.
+#[must_use]
+pub fn find(name: &str) -> Option<(&'static Aggregate, bool)> {
+    match TABLE.get(name) {
+        Some(aggregate) => Some((aggregate, false)),
+        None => TABLE
+            .values()
+            .find(|a| a.with_predicate == Some(name))
+            .map(|aggregate| (aggregate, true)),
+    }
+}
+
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE
+        .values()
+        .flat_map(|aggregate| std::iter::once(aggregate.name).chain(aggregate.with_predicate))
+}

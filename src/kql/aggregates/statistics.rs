@@ -1,0 +1,7 @@
+//! Spread: variance, deviation, covariance.
+
+use super::Aggregate;
+
+pub(crate) fn table() -> Vec<Aggregate> {
+    vec![]
+}

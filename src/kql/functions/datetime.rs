@@ -1,0 +1,7 @@
+//! Functions of datetimes and timespans.
+
+use super::Function;
+
+pub(crate) fn table() -> Vec<Function> {
+    vec![]
+}

@@ -1,0 +1,7 @@
+//! Hashes and encodings.
+
+use super::Function;
+
+pub(crate) fn table() -> Vec<Function> {
+    vec![]
+}

@@ -1,0 +1,7 @@
+//! Functions of numbers.
+
+use super::Function;
+
+pub(crate) fn table() -> Vec<Function> {
+    vec![]
+}
