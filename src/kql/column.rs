@@ -21,7 +21,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array,
-    StringArray, UInt32Array,
+    NullArray, StringArray, UInt32Array,
 };
 use rust_decimal::Decimal;
 
@@ -73,6 +73,15 @@ impl Column {
         Builder::new(ty, 0).finish()
     }
 
+    /// A column that nobody looks at: it has rows and no values.
+    #[must_use]
+    pub fn absent(ty: Type, rows: usize) -> Self {
+        Self {
+            ty,
+            data: Arc::new(NullArray::new(rows)),
+        }
+    }
+
     #[must_use]
     pub fn ty(&self) -> Type {
         self.ty
@@ -91,6 +100,12 @@ impl Column {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
+    }
+
+    /// Whether it was made by [`Column::absent`].
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.data.as_any().is::<NullArray>()
     }
 
     #[must_use]
@@ -196,6 +211,9 @@ impl Column {
         match parts {
             [] => Self::empty(ty),
             [one] => one.clone(),
+            many if many.iter().any(Column::is_absent) => {
+                Self::absent(ty, many.iter().map(Column::len).sum())
+            }
             many => {
                 let arrays: Vec<&dyn Array> = many.iter().map(|part| part.data.as_ref()).collect();
                 Self {
@@ -216,7 +234,7 @@ impl Column {
     /// Null slots of a string column become empty strings.
     #[must_use]
     pub fn without_null_strings(self) -> Self {
-        if self.ty != Type::String || self.data.null_count() == 0 {
+        if self.ty != Type::String || self.data.null_count() == 0 || self.is_absent() {
             return self;
         }
         let filled: StringArray = self

@@ -3,11 +3,16 @@
 //! The engine has never heard of Azure: tables come from a catalog of the caller's.
 
 pub mod aggregates;
+pub mod bind;
 pub mod column;
 pub mod convert;
 pub mod error;
+pub mod exec;
+pub mod expr;
 pub mod functions;
 pub mod json;
+pub mod plan;
+mod prune;
 pub mod signature;
 pub mod syntax;
 pub mod text;

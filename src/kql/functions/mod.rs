@@ -5,11 +5,13 @@ mod conversion;
 mod datetime;
 mod dynamics;
 mod hash;
+pub(crate) mod known;
 mod logic;
 mod math;
 mod network;
 mod series;
 mod strings;
+pub(crate) mod text_match;
 mod window;
 
 use std::collections::HashMap;
@@ -131,4 +133,11 @@ pub fn find(name: &str) -> Option<&'static Function> {
 
 pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.keys().copied()
+}
+
+/// The columns of a function with several results, given how many arguments it has: their names,
+/// where `{}` is the name of the first argument, and their types. It gives them as one array.
+#[must_use]
+pub(crate) fn several(_name: &str, _args: usize) -> Option<Vec<(String, Type)>> {
+    None
 }

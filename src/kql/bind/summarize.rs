@@ -1,0 +1,274 @@
+//! `summarize`, `distinct`, `count`.
+
+use std::sync::Arc;
+
+use super::super::aggregates;
+use super::super::error::{Error, Result, Span};
+use super::super::expr::Expr;
+use super::super::plan::{Call, Node, Plan};
+use super::super::syntax::{self, Column, Name};
+use super::super::types::{Field, Schema, Type};
+use super::names::{self, Namer};
+use super::operators::own_columns;
+use super::{Binder, Scope};
+
+impl Binder<'_> {
+    pub(super) fn summarize(
+        &mut self,
+        input: Plan,
+        aggregates: &[Column],
+        by: &[Column],
+        span: Span,
+        scope: &Scope,
+    ) -> Result<Plan> {
+        if aggregates.is_empty() && by.is_empty() {
+            return Err(Error::semantic(
+                span,
+                "`summarize` needs an aggregate or a key",
+            ));
+        }
+        let mut namer = Namer::default();
+        let keys = self.keys(&input, by, &mut namer, scope)?;
+        let mut calls: Vec<Call> = Vec::new();
+        // What the user sees: the keys, then a column for each aggregate expression.
+        let mut outputs: Vec<Expr> = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| Expr::column(at, key.ty))
+            .collect();
+        let mut fields: Vec<Field> = Vec::new();
+        for column in aggregates {
+            let made = self.aggregate_column(&input, column, keys.len(), &mut calls, scope)?;
+            let named = column.names.len();
+            for (index, (expr, suggestion)) in made.into_iter().enumerate() {
+                let name = match column.names.get(index) {
+                    Some(name) => {
+                        if !namer.given(&name.text, expr.ty) {
+                            return Err(Error::semantic(
+                                name.span,
+                                format!("a column `{}` is already there", name.text),
+                            ));
+                        }
+                        name.text.clone()
+                    }
+                    None if named > 1 => continue,
+                    None => namer.unnamed(suggestion, expr.ty),
+                };
+                fields.push(Field::new(name, expr.ty));
+                outputs.push(expr);
+            }
+        }
+        let mut schema = Schema::new(self.key_fields(&keys, by, &input, scope)?);
+        let mut inner = schema.clone();
+        for call in &calls {
+            for (index, ty) in call.spec.results.iter().enumerate() {
+                inner
+                    .fields
+                    .push(Field::new(format!("{}{index}", call.aggregate.name), *ty));
+            }
+        }
+        schema.fields.extend(fields);
+        let node = Node::Summarize {
+            input: Arc::new(input),
+            keys: Arc::new(keys),
+            calls: Arc::new(calls),
+        };
+        let summarized = Plan {
+            schema: inner,
+            ordered: false,
+            node,
+        };
+        let node = Node::Project {
+            input: Arc::new(summarized),
+            exprs: Arc::new(outputs),
+        };
+        Ok(Plan {
+            schema,
+            ordered: false,
+            node,
+        })
+    }
+
+    /// The expressions after `by`; their names go to the namer.
+    fn keys(
+        &mut self,
+        input: &Plan,
+        by: &[Column],
+        namer: &mut Namer,
+        scope: &Scope,
+    ) -> Result<Vec<Expr>> {
+        let mut keys = Vec::with_capacity(by.len());
+        for column in by {
+            let key = self.row_expr(&column.value, input, scope)?;
+            if key.ty == Type::Dynamic {
+                let message =
+                    "a dynamic value cannot be a key; convert it, as with `tostring(...)`";
+                return Err(Error::semantic(column.value.span, message));
+            }
+            match column.names.as_slice() {
+                [] => match &column.value.kind {
+                    syntax::ExprKind::Name(name) if namer.given(name, key.ty) => {}
+                    syntax::ExprKind::Name(name) => {
+                        return Err(Error::semantic(
+                            column.value.span,
+                            format!("a column `{name}` is already there"),
+                        ));
+                    }
+                    _ => {
+                        namer.unnamed(names::suggested(&column.value), key.ty);
+                    }
+                },
+                [name] if namer.given(&name.text, key.ty) => {}
+                [name, ..] => {
+                    return Err(Error::semantic(
+                        name.span,
+                        format!("a column `{}` is already there", name.text),
+                    ));
+                }
+            }
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    fn key_fields(
+        &mut self,
+        keys: &[Expr],
+        by: &[Column],
+        input: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Field>> {
+        let mut namer = Namer::default();
+        let mut fields = Vec::new();
+        let _ = (input, scope);
+        for (key, column) in keys.iter().zip(by) {
+            let name = match (column.names.first(), &column.value.kind) {
+                (Some(name), _) => {
+                    namer.given(&name.text, key.ty);
+                    name.text.clone()
+                }
+                (None, syntax::ExprKind::Name(name)) => {
+                    namer.given(name, key.ty);
+                    name.clone()
+                }
+                _ => namer.unnamed(names::suggested(&column.value), key.ty),
+            };
+            fields.push(Field::new(name, key.ty));
+        }
+        Ok(fields)
+    }
+
+    /// A column of `summarize` or `make-series`: its expressions over what the calls give, with the
+    /// names they suggest.
+    pub(super) fn aggregate_column(
+        &mut self,
+        input: &Plan,
+        column: &Column,
+        first_call: usize,
+        calls: &mut Vec<Call>,
+        scope: &Scope,
+    ) -> Result<Vec<(Expr, Option<String>)>> {
+        let mut cx = Self::over(input, scope);
+        if let syntax::ExprKind::Call { function, args } = &column.value.kind
+            && let Some((aggregate, predicate)) = aggregates::find(&function.text)
+        {
+            let (call, suggestions) =
+                self.aggregate(aggregate, predicate, function, args, column.value.span, &cx)?;
+            let at = first_call
+                + calls
+                    .iter()
+                    .map(|call| call.spec.results.len())
+                    .sum::<usize>();
+            let made = call
+                .spec
+                .results
+                .iter()
+                .enumerate()
+                .map(|(i, ty)| Expr::column(at + i, *ty));
+            let made = made.zip(suggestions).collect();
+            calls.push(call);
+            return Ok(made);
+        }
+        let before = calls.len();
+        cx.calls = Some(calls);
+        cx.first_call = first_call;
+        let expr = self.expr(&column.value, &mut cx)?;
+        if calls.len() == before
+            && !expr.is_constant()
+            && !matches!(expr.kind, super::super::expr::ExprKind::Scalar(_))
+        {
+            return Err(Error::semantic(
+                column.value.span,
+                "an aggregate is needed here",
+            ));
+        }
+        Ok(vec![(expr, names::suggested_aggregate(&column.value))])
+    }
+
+    pub(super) fn distinct(
+        &mut self,
+        input: Plan,
+        columns: &[Column],
+        scope: &Scope,
+    ) -> Result<Plan> {
+        let star = matches!(
+            columns,
+            [Column {
+                value: syntax::Expr {
+                    kind: syntax::ExprKind::Star,
+                    ..
+                },
+                ..
+            }]
+        );
+        let (keys, schema) = if star {
+            (own_columns(&input.schema), input.schema.clone())
+        } else {
+            let mut namer = Namer::default();
+            let projected = self.project(input.clone(), columns, scope)?;
+            let mut keys = Vec::new();
+            for column in columns {
+                keys.push(self.row_expr(&column.value, &input, scope)?);
+            }
+            let _ = &mut namer;
+            (keys, projected.schema)
+        };
+        let node = Node::Summarize {
+            input: Arc::new(input),
+            keys: Arc::new(keys),
+            calls: Arc::new(Vec::new()),
+        };
+        Ok(Plan {
+            schema,
+            ordered: false,
+            node,
+        })
+    }
+
+    pub(super) fn count(&mut self, input: Plan, name: Option<&Name>) -> Result<Plan> {
+        let (aggregate, _) = aggregates::find("count").expect("`count` is an aggregate");
+        let spec = aggregates::Spec {
+            args: Vec::new(),
+            constants: Vec::new(),
+            results: vec![Type::Long],
+        };
+        let call = Call {
+            aggregate,
+            args: Vec::new(),
+            filter: None,
+            spec,
+        };
+        let name = name.map_or("Count", |name| name.text.as_str());
+        let schema = Schema::new(vec![Field::new(name, Type::Long)]);
+        let node = Node::Summarize {
+            input: Arc::new(input),
+            keys: Arc::new(Vec::new()),
+            calls: Arc::new(vec![call]),
+        };
+        Ok(Plan {
+            schema,
+            ordered: false,
+            node,
+        })
+    }
+}

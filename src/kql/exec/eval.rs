@@ -1,0 +1,293 @@
+//! Expressions over a batch.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, BooleanArray};
+
+use super::super::column::{Builder, Column, Datum};
+use super::super::convert;
+use super::super::error::Result;
+use super::super::expr::{Expr, ExprKind, Op, Terms};
+use super::super::functions::{Eval, Function, RowFn};
+use super::super::json;
+use super::super::plan::Batch;
+use super::super::types::Type;
+use super::super::value::Value;
+use super::{Run, compare, compute, keys, matching};
+
+/// The value of an expression for each row; one value when all rows have the same.
+pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> {
+    Ok(match &expr.kind {
+        ExprKind::Column(index) => Datum::Column(batch.columns[*index].clone()),
+        ExprKind::Const(value) => Datum::Value(expr.ty, value.clone()),
+        ExprKind::Absent => Datum::Column(Column::absent(expr.ty, batch.rows)),
+        ExprKind::Cast(inner) => convert::cast_datum(eval(inner, batch, run)?, expr.ty),
+        ExprKind::Scalar(shared) => Datum::Value(expr.ty, shared.scalar(run)?),
+        ExprKind::Call(function, args) => {
+            let args = args
+                .iter()
+                .map(|arg| eval(arg, batch, run))
+                .collect::<Result<Vec<_>>>()?;
+            call(function, &args, batch.rows, expr.ty)?
+        }
+        ExprKind::Op(op, args) => {
+            let args = args
+                .iter()
+                .map(|arg| eval(arg, batch, run))
+                .collect::<Result<Vec<_>>>()?;
+            operate(op, &args, batch.rows, expr.ty)?
+        }
+        ExprKind::In {
+            left,
+            set,
+            fold,
+            not,
+        } => {
+            let left = eval(left, batch, run)?;
+            boolean(&left, batch.rows, |value| {
+                keys::is_in(value, set, *fold).map(|found| found != *not)
+            })
+        }
+        ExprKind::InTable {
+            left,
+            table,
+            fold,
+            not,
+        } => {
+            let left = eval(left, batch, run)?;
+            let set = table.set(run, |value, keys| keys::insert(value, *fold, keys))?;
+            boolean(&left, batch.rows, |value| {
+                keys::is_in(value, &set, *fold).map(|found| found != *not)
+            })
+        }
+        ExprKind::HasList { left, terms, all } => {
+            let left = eval(left, batch, run)?;
+            let terms = match terms {
+                Terms::Known(terms) => terms.clone(),
+                Terms::Table(table) => {
+                    let rows = table.rows(run)?;
+                    let values = rows.iter().flat_map(|batch| batch.columns[0].values());
+                    Arc::new(
+                        values
+                            .map(|value| convert::text(&value).into_owned())
+                            .collect(),
+                    )
+                }
+            };
+            let matcher = matching::HasList::new(&terms);
+            boolean(&left, batch.rows, |value| {
+                let text = convert::text(value);
+                Some(if *all {
+                    matcher.all(&text)
+                } else {
+                    matcher.any(&text)
+                })
+            })
+        }
+    })
+}
+
+/// The rows where the predicate holds; null does not hold.
+pub(crate) fn filter(predicate: &Expr, batch: Batch, run: &Arc<Run>) -> Result<Batch> {
+    match eval(predicate, &batch, run)? {
+        Datum::Value(_, Value::Bool(true)) => Ok(batch),
+        Datum::Value(..) => Ok(batch.slice(0, 0)),
+        Datum::Column(mask) => Ok(keep(batch, mask.bools())),
+    }
+}
+
+pub(crate) fn keep(batch: Batch, mask: &BooleanArray) -> Batch {
+    let count = mask.true_count();
+    if count == batch.rows {
+        return batch;
+    }
+    let columns = batch.columns.iter().map(|column| {
+        if column.is_absent() {
+            Column::absent(column.ty(), count)
+        } else {
+            column.filter(mask)
+        }
+    });
+    Batch {
+        columns: columns.collect(),
+        rows: count,
+    }
+}
+
+pub(crate) fn project(exprs: &[Expr], batch: &Batch, run: &Arc<Run>) -> Result<Batch> {
+    let columns = exprs
+        .iter()
+        .map(|expr| Ok(eval(expr, batch, run)?.into_column(batch.rows)));
+    Ok(Batch::new(columns.collect::<Result<_>>()?, batch.rows))
+}
+
+fn call(function: &Function, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {
+    match function.eval {
+        Eval::Row(f) => Ok(by_row(f, args, rows, ty, false)),
+        Eval::Nulls(f) => Ok(by_row(f, args, rows, ty, true)),
+        Eval::Columns(f) | Eval::Ordered(f) => f(args, rows, ty),
+    }
+}
+
+fn by_row(f: RowFn, args: &[Datum], rows: usize, ty: Type, nulls: bool) -> Datum {
+    let constant = args.iter().all(|arg| arg.constant().is_some());
+    let mut values = Vec::with_capacity(args.len());
+    let mut builder = Builder::new(ty, if constant { 1 } else { rows });
+    for row in 0..if constant { 1 } else { rows } {
+        values.clear();
+        values.extend(args.iter().map(|arg| arg.value(row)));
+        if !nulls && values.iter().any(Value::is_null) {
+            builder.push(&Value::Null);
+        } else {
+            builder.push(&f(&values));
+        }
+    }
+    let column = builder.finish();
+    if constant {
+        Datum::Value(ty, column.value(0).into_owned())
+    } else {
+        Datum::Column(column)
+    }
+}
+
+fn operate(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {
+    if args.iter().all(|arg| arg.constant().is_some()) && rows != 1 {
+        let one = operate(op, args, 1, ty)?;
+        return Ok(match one {
+            Datum::Column(column) => Datum::Value(ty, column.value(0).into_owned()),
+            value @ Datum::Value(..) => value,
+        });
+    }
+    Ok(match op {
+        Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo | Op::Negate => {
+            Datum::Column(compute::arithmetic(op, args, rows, ty))
+        }
+        Op::Equal | Op::NotEqual | Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => {
+            Datum::Column(compare::compare(op, &args[0], &args[1], rows))
+        }
+        Op::EqualFold | Op::NotEqualFold => {
+            let not = *op == Op::NotEqualFold;
+            let needle = args[1]
+                .constant()
+                .map(|value| matching::Fold::new(value.text()));
+            let column = pairwise(&args[0], &args[1], rows, |left, right| {
+                let equal = match &needle {
+                    Some(needle) => needle.equals(left),
+                    None => matching::Fold::new(right).equals(left),
+                };
+                equal != not
+            });
+            Datum::Column(column)
+        }
+        Op::And | Op::Or => {
+            Datum::Column(compute::logical(*op == Op::And, &args[0], &args[1], rows))
+        }
+        Op::Text(text, not) => match args[1].constant() {
+            Some(pattern) => {
+                let matcher = matching::Matcher::new(*text, pattern.text())?;
+                boolean(&args[0], rows, |value| {
+                    Some(matcher.matches(&convert::text(value)) != *not)
+                })
+            }
+            None => {
+                let mut builder = Builder::new(Type::Bool, rows);
+                for row in 0..rows {
+                    let pattern = args[1].value(row);
+                    let matcher = matching::Matcher::new(*text, &convert::text(&pattern))?;
+                    builder.push(&Value::Bool(
+                        matcher.matches(&convert::text(&args[0].value(row))) != *not,
+                    ));
+                }
+                Datum::Column(builder.finish())
+            }
+        },
+        Op::Member(name) => {
+            Datum::Column(each_text(&args[0], rows, |json| json::member(json, name)))
+        }
+        Op::Index => {
+            let column = match args[1].constant() {
+                Some(Value::String(name)) => {
+                    each_text(&args[0], rows, |json| json::member(json, name))
+                }
+                Some(index) => {
+                    let index = index.as_long();
+                    each_text(&args[0], rows, |json| json::element(json, index?))
+                }
+                None => {
+                    let mut builder = Builder::new(Type::Dynamic, rows);
+                    for row in 0..rows {
+                        let (object, index) = (args[0].value(row), args[1].value(row));
+                        let found = match &index {
+                            Value::String(name) => json::member(object.text(), name),
+                            Value::Dynamic(name) => match name.parse() {
+                                Ok(index) => json::element(object.text(), index),
+                                Err(_) => json::member(object.text(), &json::unquote(name)),
+                            },
+                            index => index
+                                .as_long()
+                                .and_then(|index| json::element(object.text(), index)),
+                        };
+                        builder.push(
+                            &found
+                                .filter(|raw| *raw != "null")
+                                .map_or(Value::Null, Value::dynamic),
+                        );
+                    }
+                    builder.finish()
+                }
+            };
+            Datum::Column(column)
+        }
+    })
+}
+
+/// Raw JSON taken out of each row's JSON.
+fn each_text(
+    object: &Datum,
+    rows: usize,
+    find: impl for<'a> Fn(&'a str) -> Option<&'a str>,
+) -> Column {
+    let mut builder = Builder::new(Type::Dynamic, rows);
+    for row in 0..rows {
+        let value = object.value(row);
+        let found = find(value.text()).filter(|raw| *raw != "null");
+        builder.push(&found.map_or(Value::Null, Value::dynamic));
+    }
+    builder.finish()
+}
+
+/// A bool for each row.
+fn boolean(left: &Datum, rows: usize, test: impl Fn(&Value<'_>) -> Option<bool>) -> Datum {
+    match left {
+        Datum::Value(_, value) => Datum::Value(Type::Bool, test(value).into()),
+        // Texts without a step over `Value` for the plainest and most frequent case.
+        Datum::Column(column) => {
+            let _ = rows;
+            Datum::Column(Column::new(
+                Type::Bool,
+                Arc::new(
+                    column
+                        .values()
+                        .map(|value| test(&value))
+                        .collect::<BooleanArray>(),
+                ),
+            ))
+        }
+    }
+}
+
+fn pairwise(left: &Datum, right: &Datum, rows: usize, test: impl Fn(&str, &str) -> bool) -> Column {
+    let values = (0..rows).map(|row| {
+        let (left, right) = (left.value(row), right.value(row));
+        Some(test(&convert::text(&left), &convert::text(&right)))
+    });
+    Column::new(Type::Bool, Arc::new(values.collect::<BooleanArray>()))
+}
+
+/// Whether any row is null.
+pub(crate) fn has_nulls(datum: &Datum) -> bool {
+    match datum {
+        Datum::Value(ty, value) => *ty != Type::String && value.is_null(),
+        Datum::Column(column) => column.ty() != Type::String && column.data().null_count() > 0,
+    }
+}
