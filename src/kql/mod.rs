@@ -4,4 +4,5 @@
 
 pub mod error;
 pub mod syntax;
+pub mod text;
 pub mod types;
