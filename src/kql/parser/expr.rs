@@ -87,7 +87,10 @@ impl Chain {
 impl Parser<'_> {
     /// An expression without pipes.
     pub(super) fn expr(&mut self) -> Result<Expr> {
-        self.deeper(|parser| parser.infix(Level::Or))
+        self.enter()?;
+        let expr = self.infix(Level::Or)?;
+        self.leave();
+        Ok(expr)
     }
 
     /// Operators that bind at least as tightly as `least`, and their operands.
@@ -107,28 +110,12 @@ impl Parser<'_> {
                 left = self.end_chain(&mut chain, left)?;
             }
             let left_peak = std::mem::replace(&mut self.peak, self.depth);
-            match infix {
-                Infix::Binary(op) => {
-                    let right = match level.tighter() {
-                        Some(level) => self.infix(level)?,
-                        None => self.signed()?,
-                    };
-                    if matches!(op, Binary::And | Binary::Or) {
-                        chain.push(op, left_peak, right, self.peak);
-                        self.peak = left_peak;
-                    } else {
-                        left = binary(op, left, right);
-                        self.reach(left_peak.max(self.peak) + 1)?;
-                    }
-                }
-                Infix::In(op) => {
-                    left = self.in_list(op, left)?;
-                    self.reach(left_peak.max(self.peak) + 1)?;
-                }
-                Infix::Between { not } => {
-                    left = self.between(not, left)?;
-                    self.reach(left_peak.max(self.peak) + 1)?;
-                }
+            if let Infix::Binary(op @ (Binary::And | Binary::Or)) = infix {
+                chain.push(op, left_peak, self.right(level)?, self.peak);
+                self.peak = left_peak;
+            } else {
+                left = self.rest_of(infix, level, left)?;
+                self.reach(left_peak.max(self.peak) + 1)?;
             }
             most = if level.chains() {
                 level
@@ -139,6 +126,24 @@ impl Parser<'_> {
         left = self.end_chain(&mut chain, left)?;
         self.peak = self.peak.max(outer);
         Ok(left)
+    }
+
+    fn right(&mut self, level: Level) -> Result<Expr> {
+        let Some(level) = level.tighter() else {
+            return self.signed();
+        };
+        self.enter()?;
+        let right = self.infix(level)?;
+        self.leave();
+        Ok(right)
+    }
+
+    fn rest_of(&mut self, infix: Infix, level: Level, left: Expr) -> Result<Expr> {
+        match infix {
+            Infix::Binary(op) => Ok(binary(op, left, self.right(level)?)),
+            Infix::In(op) => self.in_list(op, left),
+            Infix::Between { not } => self.between(not, left),
+        }
     }
 
     /// An operand, or the `*` of `* has "x"` and `* == "x"`: any column.
@@ -269,13 +274,20 @@ impl Parser<'_> {
 
     /// An operand with at most one sign before it.
     fn signed(&mut self) -> Result<Expr> {
+        if self.at("-") || self.at("+") {
+            self.sign()
+        } else {
+            self.postfix()
+        }
+    }
+
+    fn sign(&mut self) -> Result<Expr> {
         let start = self.peek().span;
         let minus = self.at("-");
-        if !minus && !self.at("+") {
-            return self.postfix();
-        }
         self.advance();
-        let operand = Box::new(self.deeper(Self::postfix)?);
+        self.enter()?;
+        let operand = Box::new(self.postfix()?);
+        self.leave();
         Ok(Expr {
             kind: ExprKind::Unary { minus, operand },
             span: self.since(start),
@@ -350,50 +362,66 @@ impl Parser<'_> {
         })
     }
 
+    // Everything on the way from an expression to the one inside it is kept small: in a debug build each
+    // function's frame holds the values of all its branches.
     fn primary(&mut self) -> Result<Expr> {
-        let start = self.peek().span;
+        if self.at("(") {
+            return self.bracketed();
+        }
         if let Some(literal) = self.literal()? {
             return Ok(literal);
         }
-        if self.at("(") {
-            self.advance();
-            let mut inner = self.pipe()?;
-            self.expect(")")?;
-            inner.span = self.since(start);
-            return Ok(inner);
-        }
-        let open = self.sign_ahead(1, "(");
-        match self.word_ahead(0) {
-            Some("dynamic") if open => {
-                self.advance();
-                return self.dynamic(start);
-            }
-            Some("typeof") if open => return self.type_of(),
-            Some(word @ ("toscalar" | "materialize" | "totable")) => {
-                return self.tabular(match word {
-                    "toscalar" => TabularFunction::ToScalar,
-                    "materialize" => TabularFunction::Materialize,
-                    _ => TabularFunction::ToTable,
-                });
-            }
-            Some("datatable") => return self.datatable(),
-            Some("externaldata" | "external_data") => return self.external_data(),
-            Some(word @ ("materialized-view-combine" | "__contextual_datatable")) => {
-                self.skip_balanced(&["|", ";", ","])?;
-                return Ok(Expr {
-                    kind: ExprKind::Unsupported(word.to_owned()),
-                    span: self.since(start),
-                });
-            }
-            _ => {}
+        if let Some(keyword) = self.primary_keyword()? {
+            return Ok(keyword);
         }
         if self.call_ahead() {
             return self.call();
         }
+        self.name_expr()
+    }
+
+    fn name_expr(&mut self) -> Result<Expr> {
         let name = self.name()?;
         Ok(Expr {
             span: name.span,
             kind: ExprKind::Name(name.text),
+        })
+    }
+
+    fn bracketed(&mut self) -> Result<Expr> {
+        let start = self.expect("(")?;
+        let mut inner = self.pipe()?;
+        self.expect(")")?;
+        inner.span = self.since(start);
+        Ok(inner)
+    }
+
+    /// What a keyword begins, other than a source.
+    fn primary_keyword(&mut self) -> Result<Option<Expr>> {
+        let open = self.sign_ahead(1, "(");
+        let Some(word) = self.word_ahead(0) else {
+            return Ok(None);
+        };
+        match word {
+            "dynamic" if open => self.dynamic(),
+            "typeof" if open => self.type_of(),
+            "toscalar" => self.tabular(TabularFunction::ToScalar),
+            "materialize" => self.tabular(TabularFunction::Materialize),
+            "totable" => self.tabular(TabularFunction::ToTable),
+            "datatable" => self.datatable(),
+            "externaldata" | "external_data" => self.external_data(),
+            "materialized-view-combine" | "__contextual_datatable" => self.unsupported(word),
+            _ => return Ok(None),
+        }
+        .map(Some)
+    }
+
+    pub(super) fn unsupported(&mut self, word: &str) -> Result<Expr> {
+        let start = self.peek().span;
+        self.skip_balanced(&["|", ";", ","])?;
+        Ok(Expr {
+            kind: ExprKind::Unsupported(word.to_owned()),
+            span: self.since(start),
         })
     }
 
@@ -412,7 +440,13 @@ impl Parser<'_> {
         if self.eat(")") {
             return Ok(Vec::new());
         }
-        let args = self.comma_list(Self::arg)?;
+        let mut args = Vec::new();
+        loop {
+            args.push(self.arg()?);
+            if !self.eat(",") {
+                break;
+            }
+        }
         self.expect(")")?;
         Ok(args)
     }

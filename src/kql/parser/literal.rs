@@ -97,8 +97,9 @@ impl Parser<'_> {
         Literal::Null(ty)
     }
 
-    /// `dynamic(...)`, the word already read.
-    pub(super) fn dynamic(&mut self, start: Span) -> Result<Expr> {
+    /// `dynamic(...)`
+    pub(super) fn dynamic(&mut self) -> Result<Expr> {
+        let start = self.expect_word("dynamic")?;
         self.expect("(")?;
         let mut json = String::new();
         self.json(&mut json)?;
@@ -112,7 +113,10 @@ impl Parser<'_> {
     }
 
     fn json(&mut self, out: &mut String) -> Result<()> {
-        self.deeper(|parser| parser.json_value(out))
+        self.enter()?;
+        self.json_value(out)?;
+        self.leave();
+        Ok(())
     }
 
     fn json_value(&mut self, out: &mut String) -> Result<()> {

@@ -16,7 +16,7 @@ use super::syntax::{Expr, ExprKind, Name, Query};
 
 /// How deep a tree may be, counted in nodes from the root. What walks the tree may recurse: this depth keeps a
 /// debug build inside the 2 MB stack of a thread.
-pub const MAX_DEPTH: usize = 128;
+pub const MAX_DEPTH: usize = 100;
 
 /// Reads a query. The first thing that is wrong ends it, and the error says where.
 pub fn parse(text: &str) -> Result<Query> {
@@ -147,13 +147,14 @@ impl<'a> Parser<'a> {
         Error::syntax(token.span, format!("expected {what}, found {found}"))
     }
 
-    /// Reads something one level down, or refuses to when that is too deep.
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// One level down, or no further. An error ends the whole query, so only success goes back up.
+    fn enter(&mut self) -> Result<()> {
         self.depth += 1;
-        self.reach(self.depth)?;
-        let result = read(self);
+        self.reach(self.depth)
+    }
+
+    fn leave(&mut self) {
         self.depth -= 1;
-        result
     }
 
     /// Notes that the tree goes as deep as this.
@@ -179,13 +180,14 @@ impl<'a> Parser<'a> {
 
     /// An expression that may be a pipe: a statement, or what stands in brackets.
     fn pipe(&mut self) -> Result<Expr> {
-        self.deeper(|parser| {
-            let source = match parser.source()? {
-                Some(source) => source,
-                None => parser.expr()?,
-            };
-            parser.pipe_after(source)
-        })
+        self.enter()?;
+        let source = match self.source()? {
+            Some(source) => source,
+            None => self.expr()?,
+        };
+        let pipe = self.pipe_after(source)?;
+        self.leave();
+        Ok(pipe)
     }
 
     /// The operators behind a source.

@@ -10,7 +10,7 @@ use crate::kql::error::{Error, Result};
 use crate::kql::lexer::TokenKind;
 use crate::kql::syntax::{
     Column, Expr, ExprKind, JoinKey, Name, NamedOption, Operator, OperatorKind, OutputSchema,
-    Pattern, ReorderOrder, SortKey,
+    Pattern, ReorderOrder,
 };
 
 /// Every operator, for the hint to one that is misspelt.
@@ -85,143 +85,54 @@ impl Parser<'_> {
         let Some(word) = self.word_ahead(0) else {
             return Err(self.expected("an operator"));
         };
-        let kind = self.deeper(|parser| parser.operator_kind(word))?;
+        self.enter()?;
+        let kind = self.operator_kind(word)?;
+        self.leave();
         Ok(Operator {
             kind,
             span: self.since(start),
         })
     }
 
+    // A frame of a debug build holds the values of all branches, and pipes nest: one function for each group.
     fn operator_kind(&mut self, word: &str) -> Result<OperatorKind> {
         let span = self.peek().span;
         self.advance();
         match word {
             "where" | "filter" => self.condition(),
-            "extend" => Ok(OperatorKind::Extend(self.columns()?)),
-            "project" => Ok(OperatorKind::Project(self.columns_or_none()?)),
-            "project-away" => Ok(OperatorKind::ProjectAway(self.comma_list(Self::pattern)?)),
-            "project-keep" => Ok(OperatorKind::ProjectKeep(self.comma_list(Self::pattern)?)),
-            "project-rename" => Ok(OperatorKind::ProjectRename(self.comma_list(Self::rename)?)),
-            "project-reorder" => Ok(OperatorKind::ProjectReorder(
-                self.comma_list(Self::reorder)?,
-            )),
-            "project-by-names" => Ok(OperatorKind::ProjectByNames(self.comma_list(Self::expr)?)),
+            "extend" | "project" | "serialize" | "distinct" => self.columns_operator(word),
+            "project-away" | "project-keep" | "project-rename" | "project-reorder"
+            | "project-by-names" => self.projection(word),
             "summarize" => self.summarize(),
-            "distinct" => {
-                // Hints change how an answer is found, never the answer.
-                self.options(&[])?;
-                Ok(OperatorKind::Distinct(
-                    self.comma_list(Self::distinct_column)?,
-                ))
-            }
-            "count" => {
-                let name = if self.eat_word("as") {
-                    Some(self.extended_name()?)
-                } else {
-                    None
-                };
-                Ok(OperatorKind::Count { name })
-            }
-            "sort" | "order" => {
-                let options = self.options(&[])?;
-                self.expect_word("by")?;
-                let by = self.comma_list(Self::sort_key)?;
-                Ok(OperatorKind::Sort { options, by })
-            }
-            "take" | "limit" => Ok(OperatorKind::Take(self.expr()?)),
-            "top" => {
-                self.options(&[])?;
-                let count = self.expr()?;
-                self.expect_word("by")?;
-                let by: Vec<SortKey> = vec![self.sort_key()?];
-                Ok(OperatorKind::Top { count, by })
-            }
+            "count" | "sort" | "order" | "take" | "limit" | "top" => self.rows(word),
             "top-nested" => self.top_nested(),
-            "top-hitters" => {
-                let count = self.expr()?;
-                self.expect_word("of")?;
-                let of = self.expr()?;
-                let by = if self.eat_word("by") {
-                    Some(self.expr()?)
-                } else {
-                    None
-                };
-                Ok(OperatorKind::TopHitters { count, of, by })
-            }
-            "sample" => Ok(OperatorKind::Sample(self.expr()?)),
-            "sample-distinct" => {
-                let count = self.expr()?;
-                self.expect_word("of")?;
-                let of = self.expr()?;
-                Ok(OperatorKind::SampleDistinct { count, of })
-            }
-            "join" => {
-                let options = self.only_options(word, &JOIN_OPTIONS)?;
-                let right = Box::new(self.expr()?);
-                let on = self.join_keys(word)?;
-                Ok(OperatorKind::Join { options, right, on })
-            }
-            "lookup" => {
-                let options = self.only_options(word, &JOIN_OPTIONS)?;
-                let right = Box::new(self.expr()?);
-                if !self.at_word("on") {
-                    return Err(self.expected("`on`"));
-                }
-                let on = self.join_keys(word)?;
-                Ok(OperatorKind::Lookup { options, right, on })
-            }
-            "union" => {
-                let (options, tables) = self.union()?;
-                Ok(OperatorKind::Union { options, tables })
-            }
+            "top-hitters" | "sample" | "sample-distinct" => self.sampling(word),
+            "join" => self.join(),
+            "lookup" => self.lookup(),
+            "union" => self.union_operator(),
             "mv-expand" | "mvexpand" => self.mv_expand(),
             "mv-apply" | "mvapply" => self.mv_apply(),
             "parse" => self.parse_operator(word, false),
             "parse-where" => self.parse_operator(word, true),
             "parse-kv" => self.parse_kv(),
             "make-series" => self.make_series(),
-            "serialize" => Ok(OperatorKind::Serialize(self.columns_or_none()?)),
-            "getschema" => Ok(OperatorKind::GetSchema),
             "render" => self.render(),
-            "as" => {
-                let options = self.only_options(word, &[])?;
-                let name = self.extended_name()?;
-                Ok(OperatorKind::As { options, name })
-            }
-            "invoke" => {
-                let function = self.name()?;
-                let args = self.args()?;
-                if self.at(".") {
-                    return Err(Error::not_implemented(
-                        self.peek().span,
-                        "`invoke` of a function elsewhere",
-                    ));
-                }
-                Ok(OperatorKind::Invoke { function, args })
-            }
+            "getschema" => Ok(OperatorKind::GetSchema),
+            "as" | "consume" | "assert-schema" => self.plain(word),
+            "invoke" => self.invoke(),
             "evaluate" => self.evaluate(),
-            "search" => Ok(OperatorKind::Search(Box::new(self.search()?))),
+            "search" => self.search_operator(),
             "find" => self.find(),
             "facet" => self.facet(),
             "fork" => self.fork(),
             "partition" => self.partition(),
             "scan" => self.scan(),
             "reduce" => self.reduce(),
-            "consume" => {
-                self.options(&["decodeblocks"])?;
-                Ok(OperatorKind::Consume)
-            }
-            "assert-schema" => Ok(OperatorKind::AssertSchema(self.schema()?)),
             "print" | "range" => Err(Error::syntax(
                 span,
                 format!("`{word}` starts a query and has nothing before it"),
             )),
-            _ if OPERATORS.contains(&word) => {
-                self.skip_balanced(&["|", ";"])?;
-                Ok(OperatorKind::Other {
-                    keyword: word.to_owned(),
-                })
-            }
+            _ if OPERATORS.contains(&word) => self.other(word),
             _ => Err(
                 Error::syntax(span, format!("no operator `{word}`")).nearest(
                     word,
@@ -229,6 +140,134 @@ impl Parser<'_> {
                 ),
             ),
         }
+    }
+
+    fn columns_operator(&mut self, word: &str) -> Result<OperatorKind> {
+        Ok(match word {
+            "extend" => OperatorKind::Extend(self.columns()?),
+            "project" => OperatorKind::Project(self.columns_or_none()?),
+            "serialize" => OperatorKind::Serialize(self.columns_or_none()?),
+            _ => {
+                // Hints change how an answer is found, never the answer.
+                self.options(&[])?;
+                OperatorKind::Distinct(self.comma_list(Self::distinct_column)?)
+            }
+        })
+    }
+
+    fn projection(&mut self, word: &str) -> Result<OperatorKind> {
+        Ok(match word {
+            "project-away" => OperatorKind::ProjectAway(self.comma_list(Self::pattern)?),
+            "project-keep" => OperatorKind::ProjectKeep(self.comma_list(Self::pattern)?),
+            "project-rename" => OperatorKind::ProjectRename(self.comma_list(Self::rename)?),
+            "project-reorder" => OperatorKind::ProjectReorder(self.comma_list(Self::reorder)?),
+            _ => OperatorKind::ProjectByNames(self.comma_list(Self::expr)?),
+        })
+    }
+
+    fn rows(&mut self, word: &str) -> Result<OperatorKind> {
+        Ok(match word {
+            "count" => OperatorKind::Count {
+                name: if self.eat_word("as") {
+                    Some(self.extended_name()?)
+                } else {
+                    None
+                },
+            },
+            "take" | "limit" => OperatorKind::Take(self.expr()?),
+            "top" => {
+                self.options(&[])?;
+                let count = self.expr()?;
+                self.expect_word("by")?;
+                let by = vec![self.sort_key()?];
+                OperatorKind::Top { count, by }
+            }
+            _ => {
+                let options = self.options(&[])?;
+                self.expect_word("by")?;
+                let by = self.comma_list(Self::sort_key)?;
+                OperatorKind::Sort { options, by }
+            }
+        })
+    }
+
+    fn sampling(&mut self, word: &str) -> Result<OperatorKind> {
+        let count = self.expr()?;
+        if word == "sample" {
+            return Ok(OperatorKind::Sample(count));
+        }
+        self.expect_word("of")?;
+        let of = self.expr()?;
+        if word == "sample-distinct" {
+            return Ok(OperatorKind::SampleDistinct { count, of });
+        }
+        let by = if self.eat_word("by") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
+        Ok(OperatorKind::TopHitters { count, of, by })
+    }
+
+    fn join(&mut self) -> Result<OperatorKind> {
+        let options = self.only_options("join", &JOIN_OPTIONS)?;
+        let right = Box::new(self.expr()?);
+        let on = self.join_keys("join")?;
+        Ok(OperatorKind::Join { options, right, on })
+    }
+
+    fn lookup(&mut self) -> Result<OperatorKind> {
+        let options = self.only_options("lookup", &JOIN_OPTIONS)?;
+        let right = Box::new(self.expr()?);
+        if !self.at_word("on") {
+            return Err(self.expected("`on`"));
+        }
+        let on = self.join_keys("lookup")?;
+        Ok(OperatorKind::Lookup { options, right, on })
+    }
+
+    fn union_operator(&mut self) -> Result<OperatorKind> {
+        let (options, tables) = self.union()?;
+        Ok(OperatorKind::Union { options, tables })
+    }
+
+    fn search_operator(&mut self) -> Result<OperatorKind> {
+        Ok(OperatorKind::Search(Box::new(self.search()?)))
+    }
+
+    fn plain(&mut self, word: &str) -> Result<OperatorKind> {
+        Ok(match word {
+            "as" => {
+                let options = self.only_options(word, &[])?;
+                let name = self.extended_name()?;
+                OperatorKind::As { options, name }
+            }
+            "consume" => {
+                self.options(&["decodeblocks"])?;
+                OperatorKind::Consume
+            }
+            _ => OperatorKind::AssertSchema(self.schema()?),
+        })
+    }
+
+    fn invoke(&mut self) -> Result<OperatorKind> {
+        let function = self.name()?;
+        let args = self.args()?;
+        if self.at(".") {
+            return Err(Error::not_implemented(
+                self.peek().span,
+                "`invoke` of a function elsewhere",
+            ));
+        }
+        Ok(OperatorKind::Invoke { function, args })
+    }
+
+    /// Operators that are named and refused later.
+    fn other(&mut self, word: &str) -> Result<OperatorKind> {
+        self.skip_balanced(&["|", ";"])?;
+        Ok(OperatorKind::Other {
+            keyword: word.to_owned(),
+        })
     }
 
     fn condition(&mut self) -> Result<OperatorKind> {

@@ -293,8 +293,7 @@ impl Parser<'_> {
             });
         }
         if self.at_word("dynamic") && self.sign_ahead(1, "(") {
-            self.advance();
-            return self.dynamic(start);
+            return self.dynamic();
         }
         if let Some(literal) = self.literal()? {
             return Ok(literal);

@@ -23,34 +23,39 @@ impl Parser<'_> {
             return Ok(None);
         };
         let kind = match word {
-            "print" => {
-                self.advance();
-                ExprKind::Print(self.columns()?)
-            }
+            "print" => ExprKind::Print(self.print()?),
             "range" if self.range_ahead() => self.range()?,
-            "union" => {
-                self.advance();
-                let (options, tables) = self.union()?;
-                ExprKind::Union { options, tables }
-            }
+            "union" => self.union_source()?,
             "search" => {
                 self.advance();
                 ExprKind::Search(Box::new(self.search()?))
             }
-            "find" | "macro-expand" => ExprKind::Source(Box::new(self.operator()?)),
-            "evaluate" if self.word_ahead(1).is_some() => {
-                ExprKind::Source(Box::new(self.operator()?))
-            }
+            "find" | "macro-expand" => self.operator_source()?,
+            "evaluate" if self.word_ahead(1).is_some() => self.operator_source()?,
             "inline_external_table"
                 if self.sign_ahead(1, "(") || self.word_ahead(1) == Some("kind") =>
             {
-                self.skip_balanced(&["|", ";", ","])?;
-                ExprKind::Unsupported(word.to_owned())
+                return self.unsupported(word).map(Some);
             }
             _ => return Ok(None),
         };
         let span = self.since(start);
         Ok(Some(Expr { kind, span }))
+    }
+
+    fn print(&mut self) -> Result<Vec<Column>> {
+        self.advance();
+        self.columns()
+    }
+
+    fn union_source(&mut self) -> Result<ExprKind> {
+        self.advance();
+        let (options, tables) = self.union()?;
+        Ok(ExprKind::Union { options, tables })
+    }
+
+    fn operator_source(&mut self) -> Result<ExprKind> {
+        Ok(ExprKind::Source(Box::new(self.operator()?)))
     }
 
     fn range_ahead(&self) -> bool {
@@ -91,7 +96,10 @@ impl Parser<'_> {
                 span,
             });
         }
-        self.deeper(Self::postfix)
+        self.enter()?;
+        let table = self.postfix()?;
+        self.leave();
+        Ok(table)
     }
 
     /// `in (A, B*)`
@@ -137,7 +145,7 @@ impl Parser<'_> {
         if !self.eat_word("and") {
             return Ok(star);
         }
-        let right = Box::new(self.deeper(Self::expr)?);
+        let right = Box::new(self.expr()?);
         Ok(Expr {
             kind: ExprKind::Binary {
                 op: Binary::And,
@@ -260,12 +268,12 @@ impl Parser<'_> {
 
     /// A pipe without its source, in brackets: each operator works on the outer table.
     pub(super) fn operator_list(&mut self) -> Result<Vec<Operator>> {
-        self.deeper(|parser| {
-            let mut operators = vec![parser.operator()?];
-            while parser.eat("|") {
-                operators.push(parser.operator()?);
-            }
-            Ok(operators)
-        })
+        self.enter()?;
+        let mut operators = vec![self.operator()?];
+        while self.eat("|") {
+            operators.push(self.operator()?);
+        }
+        self.leave();
+        Ok(operators)
     }
 }

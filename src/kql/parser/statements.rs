@@ -74,7 +74,7 @@ impl Parser<'_> {
         let name = self.declared_name()?;
         self.expect("=")?;
         let value = if self.at_function() {
-            LetValue::Function(self.deeper(Self::function)?)
+            LetValue::Function(self.function()?)
         } else if self.at_word("entity_group") && self.sign_ahead(1, "[") {
             let span = self.peek().span;
             self.skip_balanced(&[";"])?;
@@ -102,6 +102,7 @@ impl Parser<'_> {
     }
 
     fn function(&mut self) -> Result<Function> {
+        self.enter()?;
         let start = self.peek().span;
         let view = self.eat_word("view");
         let params = self.params()?;
@@ -118,6 +119,7 @@ impl Parser<'_> {
             self.expect(";")?;
         }
         self.expect("}")?;
+        self.leave();
         Ok(Function {
             view,
             params,
