@@ -125,10 +125,10 @@ pub fn format_datetime(ticks: i64) -> String {
 /// Reads an instant in the forms of `datetime(...)` and `todatetime()`:
 ///
 /// - ISO 8601: `2014-05-25T08:20:03.123456Z`, with a space for the `T`, without seconds, time or zone, with
-///   an offset (`+02:00`); also `2014-05` and `2014`;
+///   an offset (`+02:00`); also `2014-05`, `2014` and, with commas, `2014, 5, 25`;
 /// - RFC 822: `Sat, 8 Nov 14 15:05:02 GMT`, and RFC 850: `Saturday, 08-Nov-14 15:05:02 UTC`, with or without
 ///   weekday, seconds and zone;
-/// - month first: `11/8/2014 3:05:02 PM`.
+/// - month first: `11/8/2014 3:05:02 PM`, `11-08-2014`.
 ///
 /// A time without a zone is UTC. A year of two digits is 2000 to 2029 or 1930 to 1999. Digits beyond the
 /// seventh of a second are cut. `min` and `max` are the ends of the range.
@@ -202,12 +202,13 @@ impl<'a> Scan<'a> {
         if digits.len() == 4 {
             return self.year_first(digits);
         }
-        match self.rest.chars().next() {
-            Some('/') => {
+        let mut next = self.rest.chars();
+        match (next.next(), next.next()) {
+            (Some(separator @ '/'), _) | (Some(separator @ '-'), Some('0'..='9')) => {
                 self.rest = whole;
-                self.month_first()
+                self.month_first(separator)
             }
-            Some(' ' | '-') => {
+            (Some(' ' | '-'), _) => {
                 self.rest = whole;
                 self.day_month_year()
             }
@@ -219,25 +220,32 @@ impl<'a> Scan<'a> {
         let year = year.parse().ok()?;
         let separator = match self.rest.chars().next() {
             None => return Some(Civil::date(year, 1, 1)),
-            Some(c @ ('-' | '/' | '.')) => c,
+            Some(c @ ('-' | '/' | '.' | ',')) => c,
             Some(_) => return None,
         };
         self.eat(separator);
+        let loose = separator == ',';
+        if loose {
+            self.spaces();
+        }
         let month = self.number(1..=2)?;
-        if self.rest.is_empty() {
+        if self.rest.is_empty() && !loose {
             return Some(Civil::date(year, month, 1));
         }
         if !self.eat(separator) {
             return None;
         }
+        if loose {
+            self.spaces();
+        }
         Some(Civil::date(year, month, self.number(1..=2)?))
     }
 
-    fn month_first(&mut self) -> Option<Civil> {
+    fn month_first(&mut self, separator: char) -> Option<Civil> {
         let month = self.number(1..=2)?;
-        self.eat('/');
+        self.eat(separator);
         let day = self.number(1..=2)?;
-        if !self.eat('/') {
+        if !self.eat(separator) {
             return None;
         }
         Some(Civil::date(self.year()?, month, day))
@@ -373,6 +381,23 @@ fn position_of(word: &str, names: &[&str]) -> Option<usize> {
         .position(|name| *name == word || name[..3] == word)
 }
 
+/// 1970-01-01 in ticks.
+pub const UNIX: i64 = 621_355_968_000_000_000;
+
+/// Ticks of an instant of the clock.
+#[must_use]
+pub fn from_chrono(at: chrono::DateTime<chrono::Utc>) -> i64 {
+    UNIX + at.timestamp() * super::TICKS_PER_SECOND + i64::from(at.timestamp_subsec_nanos() / 100)
+}
+
+/// The instant, if it is one that the clock can hold.
+#[must_use]
+pub fn to_chrono(ticks: i64) -> Option<chrono::DateTime<chrono::Utc>> {
+    let since = ticks.checked_sub(UNIX)?;
+    let nanos = u32::try_from(since.rem_euclid(super::TICKS_PER_SECOND) * 100).ok()?;
+    chrono::DateTime::from_timestamp(since.div_euclid(super::TICKS_PER_SECOND), nanos)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,6 +420,7 @@ mod tests {
             ("2014-11-08 15:55", "2014-11-08T15:55:00.0000000Z"),
             ("2014-11-08", "2014-11-08T00:00:00.0000000Z"),
             ("2014-11", "2014-11-01T00:00:00.0000000Z"),
+            ("2014, 11, 8", "2014-11-08T00:00:00.0000000Z"),
             ("2014", "2014-01-01T00:00:00.0000000Z"),
             ("2015-12-31 23:59:59.9", "2015-12-31T23:59:59.9000000Z"),
             ("2015-12-31T23:59:59+02:00", "2015-12-31T21:59:59.0000000Z"),
@@ -410,6 +436,7 @@ mod tests {
             ),
             ("08-Nov-14 15:05", "2014-11-08T15:05:00.0000000Z"),
             ("12/31/2015", "2015-12-31T00:00:00.0000000Z"),
+            ("12-02-2022", "2022-12-02T00:00:00.0000000Z"),
             ("12/31/2015 12:05:02 AM", "2015-12-31T00:05:02.0000000Z"),
             ("1/2/2015 3:05 pm", "2015-01-02T15:05:00.0000000Z"),
             (

@@ -19,6 +19,20 @@ pub fn parse_guid(text: &str) -> Option<u128> {
     (shape && hex).then(|| u128::from_str_radix(&digits, 16).ok())?
 }
 
+/// `74be27de-1e4e-49d9-b579-fe0b331d3642`
+#[must_use]
+pub fn format_guid(guid: u128) -> String {
+    let hex = format!("{guid:032x}");
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
+}
+
 /// A whole number in decimal or, after `0x`, in hexadecimal (up to 64 bits, taken as two's complement).
 #[must_use]
 pub fn parse_long(text: &str) -> Option<i64> {
@@ -91,6 +105,7 @@ mod tests {
             parse_guid(guid),
             Some(0x74be27de_1e4e_49d9_b579_fe0b331d3642)
         );
+        assert_eq!(format_guid(0x74be27de_1e4e_49d9_b579_fe0b331d3642), guid);
         assert_eq!(parse_guid(&guid.replace('-', "")), parse_guid(guid));
         assert_eq!(parse_guid("74be27de"), None);
         assert_eq!(parse_guid("é"), None);

@@ -1,0 +1,5 @@
+//! Where rows come from: memory, and files.
+
+mod memory;
+
+pub use memory::{Memory, Tables};
