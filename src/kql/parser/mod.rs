@@ -2,6 +2,7 @@
 //! and operators have files of their own.
 
 mod expr;
+mod infix;
 mod literal;
 mod operators;
 mod shared;

@@ -82,6 +82,10 @@ impl Parser<'_> {
     fn no_name(&self) -> Error {
         let error = self.expected("an expression");
         match self.word_ahead(0) {
+            Some(word @ ("where" | "extend" | "project" | "summarize" | "take" | "top")) => {
+                let span = self.peek().span;
+                Error::syntax(span, format!("`{word}` needs a table before it"))
+            }
             Some(word) if word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
                 error.hint(format!("a column of that name is written `['{word}']`"))
             }
