@@ -66,11 +66,6 @@ impl Parser<'_> {
         }
     }
 
-    /// A name that is given, of a `let` or a parameter of the query.
-    pub(super) fn declared_name(&mut self) -> Result<Name> {
-        self.extended_name()
-    }
-
     /// A name that is given, where most keywords will do.
     pub(super) fn extended_name(&mut self) -> Result<Name> {
         match self.name_length(0, true) {
