@@ -21,6 +21,8 @@ use super::signature::Signature;
 use super::types::Type;
 use super::value::Value;
 
+pub use series::RESULTS;
+
 /// How a column gets its name when it is `f(x)` and nobody named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {

@@ -22,8 +22,13 @@ pub(crate) fn table() -> Vec<Function> {
             unnamed,
             bag_has_key,
         )
-        .checked(|a| bag_path_check(a)),
-        row("bag_merge", "dynamic, dynamic+ -> dynamic", unnamed, bag_merge),
+        .checked(bag_path_check),
+        row(
+            "bag_merge",
+            "dynamic, dynamic+ -> dynamic",
+            unnamed,
+            bag_merge,
+        ),
         nulls("bag_pack", PACK, unnamed, bag_pack),
         nulls("pack", PACK, unnamed, bag_pack),
         nulls("pack_dictionary", PACK, unnamed, bag_pack),
@@ -39,7 +44,7 @@ pub(crate) fn table() -> Vec<Function> {
             unnamed,
             bag_set_key,
         )
-        .checked(|a| bag_path_check(a)),
+        .checked(bag_path_check),
         nulls("bag_zip", "dynamic, dynamic -> dynamic", unnamed, bag_zip),
         row("extract_json", EXTRACT, unnamed, extract_json).checked(path_check),
         row("extractjson", EXTRACT, unnamed, extract_json).checked(path_check),
