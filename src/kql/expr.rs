@@ -187,7 +187,11 @@ impl Expr {
                 terms: Terms::Table(_),
                 ..
             } => false,
-            ExprKind::Call(function, _) if matches!(function.eval, Eval::Ordered(_)) => false,
+            ExprKind::Call(function, _)
+                if matches!(function.eval, Eval::Ordered(_)) || function.name == "rand" =>
+            {
+                false
+            }
             _ => self.children().into_iter().all(Expr::is_constant),
         }
     }

@@ -328,9 +328,16 @@ impl Binder<'_> {
     ) -> Result<Vec<(String, bool, Type)>> {
         let results = match &value.kind {
             syntax::ExprKind::Call { function, args } => {
-                super::super::functions::several(&function.text, args.len())
-                    .map(|results| (function, args, results))
+                let option = |arg: &&syntax::Arg| {
+                    matches!(
+                        arg.value.kind,
+                        syntax::ExprKind::Literal(syntax::Literal::Bool(_))
+                    )
+                };
+                let arrays = args.len() - args.iter().filter(option).count();
+                super::super::functions::several(&function.text, arrays)
             }
+            .map(|results| (function, args, results)),
             _ => None,
         };
         let Some((function, args, results)) = results else {

@@ -23,6 +23,8 @@ use super::signature::Signature;
 use super::types::Type;
 use super::value::Value;
 
+pub(crate) use series::RESULTS;
+
 /// How a column gets its name when it is `f(x)` and nobody named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
@@ -135,9 +137,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     TABLE.keys().copied()
 }
 
-/// The columns of a function with several results, given how many arguments it has: their names,
-/// where `{}` is the name of the first argument, and their types. It gives them as one array.
+/// The columns of a function with several results: their names and types. In a name `{}` stands for
+/// the name of the first argument, `{n}` for that of the argument at the column's own place. The
+/// function gives them as one array. `arrays` is the number of arguments that are no options.
 #[must_use]
-pub(crate) fn several(_name: &str, _args: usize) -> Option<Vec<(String, Type)>> {
-    None
+pub(crate) fn several(name: &str, arrays: usize) -> Option<Vec<(String, Type)>> {
+    if matches!(name, "array_sort_asc" | "array_sort_desc") {
+        return (arrays > 1).then(|| vec![("{n}_sorted".to_owned(), Type::Dynamic); arrays]);
+    }
+    let (_, results) = RESULTS.iter().find(|(function, _)| *function == name)?;
+    Some(
+        results
+            .iter()
+            .map(|(word, ty)| (format!("{name}_{{}}_{word}"), *ty))
+            .collect(),
+    )
 }

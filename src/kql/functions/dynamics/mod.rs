@@ -22,7 +22,7 @@ pub(crate) fn table() -> Vec<Function> {
             unnamed,
             bag_has_key,
         )
-        .checked(|a| bag_path_check(a)),
+        .checked(bag_path_check),
         row(
             "bag_merge",
             "dynamic, dynamic+ -> dynamic",
@@ -44,7 +44,7 @@ pub(crate) fn table() -> Vec<Function> {
             unnamed,
             bag_set_key,
         )
-        .checked(|a| bag_path_check(a)),
+        .checked(bag_path_check),
         nulls("bag_zip", "dynamic, dynamic -> dynamic", unnamed, bag_zip),
         row("extract_json", EXTRACT, unnamed, extract_json).checked(path_check),
         row("extractjson", EXTRACT, unnamed, extract_json).checked(path_check),
