@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::{Array, BooleanArray};
 
 use super::super::column::{Builder, Column, Datum};
@@ -13,7 +14,7 @@ use super::super::json;
 use super::super::plan::Batch;
 use super::super::types::Type;
 use super::super::value::Value;
-use super::{Run, compare, compute, keys, matching};
+use super::{Run, compare, compute, keys, lazy, matching};
 
 /// The value of an expression for each row; one value when all rows have the same.
 pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> {
@@ -21,9 +22,21 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
         ExprKind::Column(index) => Datum::Column(batch.columns[*index].clone()),
         ExprKind::Const(value) => Datum::Value(expr.ty, value.clone()),
         ExprKind::Absent => Datum::Column(Column::absent(expr.ty, batch.rows)),
+        ExprKind::Cast(inner) if expr.ty == Type::String => match member_text(inner, batch, run)? {
+            Some(text) => text,
+            None => convert::cast_datum(eval(inner, batch, run)?, expr.ty),
+        },
         ExprKind::Cast(inner) => convert::cast_datum(eval(inner, batch, run)?, expr.ty),
         ExprKind::Scalar(shared) => Datum::Value(expr.ty, shared.scalar(run)?),
+        ExprKind::Call(function, args) if lazy::is_lazy(function.name) && batch.rows > 1 => {
+            lazy::choose(args, batch, expr.ty, run)?
+        }
         ExprKind::Call(function, args) => {
+            if function.name == "tostring"
+                && let Some(text) = member_text(&args[0], batch, run)?
+            {
+                return Ok(text);
+            }
             let args = args
                 .iter()
                 .map(|arg| eval(arg, batch, run))
@@ -239,6 +252,28 @@ fn operate(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {
             Datum::Column(column)
         }
     })
+}
+
+/// `tostring(d.name)` in one step, as it is what queries over telemetry do most; `None` for any
+/// other expression.
+fn member_text(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Option<Datum>> {
+    let ExprKind::Op(Op::Member(name), args) = &expr.kind else {
+        return Ok(None);
+    };
+    let Datum::Column(object) = eval(&args[0], batch, run)? else {
+        return Ok(None);
+    };
+    let mut builder = StringBuilder::with_capacity(batch.rows, batch.rows * 12);
+    for bag in object.strings() {
+        let raw = bag
+            .and_then(|bag| json::member(bag, name))
+            .unwrap_or("null");
+        builder.append_value(json::unquote(raw));
+    }
+    Ok(Some(Datum::Column(Column::new(
+        Type::String,
+        Arc::new(builder.finish()),
+    ))))
 }
 
 /// Raw JSON taken out of each row's JSON.

@@ -7,6 +7,7 @@ pub(crate) mod eval;
 mod group;
 mod join;
 pub(crate) mod keys;
+mod lazy;
 mod matching;
 mod sort;
 

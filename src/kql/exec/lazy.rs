@@ -1,0 +1,123 @@
+//! `iff`, `case` and `coalesce`-like choices evaluate each branch only for the rows that take it.
+//!
+//! A branch may be dear (JSON, regular expressions) and its rows few, as in `case(code == 429, ...)`.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, UInt32Array};
+
+use super::super::column::{Builder, Column, Datum};
+use super::super::error::Result;
+use super::super::expr::Expr;
+use super::super::plan::Batch;
+use super::super::types::Type;
+use super::super::value::Value;
+use super::{Run, eval};
+
+/// Whether calls of this function are evaluated here.
+pub(super) fn is_lazy(name: &str) -> bool {
+    matches!(name, "iff" | "iif" | "case")
+}
+
+/// `predicate, value, predicate, value, ..., otherwise`. A null predicate does not hold.
+pub(super) fn choose(args: &[Expr], batch: &Batch, ty: Type, run: &Arc<Run>) -> Result<Datum> {
+    let (otherwise, pairs) = args.split_last().expect("a choice has an argument");
+    // The branch of each row: its place among the pieces, and the row in that piece.
+    let mut pieces: Vec<(Vec<u32>, Datum)> = Vec::new();
+    let mut left: Option<Vec<u32>> = None;
+    for pair in pairs.chunks_exact(2) {
+        let here = rows_of(batch, left.as_deref(), &pair[0]);
+        let here = here.as_ref().unwrap_or(batch);
+        let (taken, rest) = match eval::eval(&pair[0], here, run)? {
+            Datum::Value(_, Value::Bool(true)) => {
+                (indices(left.as_deref(), here.rows, |_| true), Vec::new())
+            }
+            Datum::Value(..) => (Vec::new(), indices(left.as_deref(), here.rows, |_| true)),
+            Datum::Column(mask) => {
+                let mask = mask.bools();
+                let holds = |row: usize| mask.is_valid(row) && mask.value(row);
+                (
+                    indices(left.as_deref(), here.rows, holds),
+                    indices(left.as_deref(), here.rows, |row| !holds(row)),
+                )
+            }
+        };
+        if !taken.is_empty() {
+            let rows = rows_of(batch, Some(&taken), &pair[1]).expect("some rows were asked for");
+            pieces.push((taken, eval::eval(&pair[1], &rows, run)?));
+        }
+        let done = rest.is_empty();
+        left = Some(rest);
+        if done {
+            break;
+        }
+    }
+    match left {
+        None => return eval::eval(otherwise, batch, run),
+        Some(rest) if !rest.is_empty() => {
+            if pieces.is_empty() {
+                return eval::eval(otherwise, batch, run);
+            }
+            let rows = rows_of(batch, Some(&rest), otherwise).expect("some rows were asked for");
+            pieces.push((rest, eval::eval(otherwise, &rows, run)?));
+        }
+        Some(_) => {}
+    }
+    if let [(taken, only)] = pieces.as_slice()
+        && taken.len() == batch.rows
+    {
+        return Ok(only.clone());
+    }
+    Ok(Datum::Column(woven(&pieces, batch.rows, ty)))
+}
+
+/// The pieces, each row in its place.
+fn woven(pieces: &[(Vec<u32>, Datum)], rows: usize, ty: Type) -> Column {
+    let mut from: Vec<(u32, u32)> = vec![(0, 0); rows];
+    for (piece, (taken, _)) in pieces.iter().enumerate() {
+        for (at, row) in taken.iter().enumerate() {
+            from[*row as usize] = (
+                u32::try_from(piece).unwrap_or(u32::MAX),
+                u32::try_from(at).unwrap_or(u32::MAX),
+            );
+        }
+    }
+    let mut builder = Builder::new(ty, rows);
+    for (piece, at) in from {
+        match pieces.get(piece as usize) {
+            Some((_, value)) => builder.push(&value.value(at as usize)),
+            None => builder.push(&Value::Null),
+        }
+    }
+    builder.finish()
+}
+
+/// The rows of `among` (all without it) for whose place the test holds.
+fn indices(among: Option<&[u32]>, rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
+    let row = |at: usize| {
+        among.map_or_else(
+            || u32::try_from(at).expect("batches are small"),
+            |rows| rows[at],
+        )
+    };
+    (0..rows).filter(|at| holds(*at)).map(row).collect()
+}
+
+/// Some rows of a batch, with only the columns that the expression reads; `None` for all rows.
+fn rows_of(batch: &Batch, rows: Option<&[u32]>, expr: &Expr) -> Option<Batch> {
+    let rows = rows?;
+    let mut wanted = vec![false; batch.columns.len()];
+    expr.mark(&mut wanted);
+    let taken = UInt32Array::from(rows.to_vec());
+    let columns = batch.columns.iter().zip(wanted).map(|(column, wanted)| {
+        if wanted && !column.is_absent() {
+            column.take(&taken)
+        } else {
+            Column::absent(column.ty(), rows.len())
+        }
+    });
+    Some(Batch {
+        columns: columns.collect(),
+        rows: rows.len(),
+    })
+}
