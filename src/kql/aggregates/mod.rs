@@ -254,11 +254,11 @@ impl Aggregate {
         }
     }
 
-    /// What a column is called before its argument's name, where the shape is [`Shape::One`]:
-    /// `sum_x`, `sumif_x`, but `list_x` for both `make_list` and `make_list_if`.
+    /// What a column is called before its argument's name, where the shape is [`Shape::One`] or
+    /// [`Shape::Prefixed`]: `sum_x`, `sumif_x`, but `list_x` for both `make_list` and `make_list_if`.
     #[must_use]
     pub fn prefix(&self, predicate: bool) -> Option<&'static str> {
-        let Shape::One { prefix } = self.shape else {
+        let (Shape::One { prefix } | Shape::Prefixed(prefix)) = self.shape else {
             return None;
         };
         match self.with_predicate {
