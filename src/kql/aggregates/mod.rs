@@ -1,10 +1,15 @@
 //! Aggregate functions: a row each in the table of its subject.
 
+mod buildschema;
 mod collect;
+mod distinct;
+mod feed;
 mod percentiles;
 mod pick;
 mod statistics;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -136,6 +141,73 @@ impl<G: Group> States for PerGroup<G> {
     }
 }
 
+/// The state of one group in an aggregate whose inner loop runs over arrays.
+pub(crate) trait Slot: Default + Send + 'static {
+    /// Takes rows: row `i` goes to `slots[groups[i]]`.
+    fn feed(spec: &Spec, slots: &mut [Self], groups: &[u32], args: &[Datum]) -> Result<()>;
+    /// Takes the state of later rows.
+    fn merge(&mut self, spec: &Spec, other: Self) -> Result<()>;
+    /// A column for each result.
+    fn finish(spec: &Spec, slots: Vec<Self>) -> Result<Vec<Column>>;
+    /// Bytes beyond the size of the state itself.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// [`States`] made of a [`Slot`] each.
+pub(crate) struct Slots<S> {
+    spec: Spec,
+    slots: Vec<S>,
+}
+
+impl<S: Slot> Slots<S> {
+    pub(crate) fn boxed(spec: &Spec) -> Box<dyn States> {
+        Box::new(Self {
+            spec: spec.clone(),
+            slots: Vec::new(),
+        })
+    }
+
+    fn grow(&mut self, count: usize) {
+        if self.slots.len() < count {
+            self.slots.resize_with(count, S::default);
+        }
+    }
+}
+
+impl<S: Slot> States for Slots<S> {
+    fn update(&mut self, groups: &[u32], count: usize, args: &[Datum]) -> Result<()> {
+        self.grow(count);
+        S::feed(&self.spec, &mut self.slots, groups, args)
+    }
+
+    fn merge(&mut self, other: Box<dyn States>, groups: &[u32], count: usize) -> Result<()> {
+        self.grow(count);
+        let other = other
+            .into_any()
+            .downcast::<Self>()
+            .expect("states of one aggregate are merged");
+        for (state, group) in other.slots.into_iter().zip(groups) {
+            self.slots[*group as usize].merge(&self.spec, state)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, count: usize) -> Result<Vec<Column>> {
+        self.grow(count);
+        S::finish(&self.spec, self.slots)
+    }
+
+    fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<S>() + self.slots.iter().map(Slot::bytes).sum::<usize>()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 /// How many columns an aggregate gives, and what they are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -145,6 +217,10 @@ pub enum Shape {
     First,
     /// `arg_max(x, a, b)`: a column for each argument, called as the argument; `*` is all others.
     Args,
+    /// As `Args`, with the word before each name: `any(a, b)` is `any_a`, `any_b`.
+    Prefixed(&'static str),
+    /// As `Args`, with the word and the first name before each: `argmax(x, a)` is `max_x`, `max_x_a`.
+    Chained(&'static str),
     /// `percentiles(x, 5, 95)`: a column for each percentile, `percentile_x_5`. The number is how
     /// many arguments come before the percentiles.
     Percentiles(usize),
@@ -178,6 +254,19 @@ impl Aggregate {
         }
     }
 
+    /// What a column is called before its argument's name, where the shape is [`Shape::One`]:
+    /// `sum_x`, `sumif_x`, but `list_x` for both `make_list` and `make_list_if`.
+    #[must_use]
+    pub fn prefix(&self, predicate: bool) -> Option<&'static str> {
+        let Shape::One { prefix } = self.shape else {
+            return None;
+        };
+        match self.with_predicate {
+            Some(variant) if predicate && prefix == self.name => Some(variant),
+            _ => Some(prefix),
+        }
+    }
+
     pub(crate) fn or_if(mut self, name: &'static str) -> Self {
         self.with_predicate = Some(name);
         self
@@ -186,7 +275,9 @@ impl Aggregate {
 
 static TABLE: LazyLock<HashMap<&'static str, Aggregate>> = LazyLock::new(|| {
     let tables = [
+        buildschema::table(),
         collect::table(),
+        distinct::table(),
         percentiles::table(),
         pick::table(),
         statistics::table(),

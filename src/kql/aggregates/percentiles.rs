@@ -1,7 +1,283 @@
 //! Percentiles, exact.
+//!
+//! Kusto estimates the nearest-rank percentile; here it is computed, so that answers over small sets
+//! are Kusto's and those over large ones are what Kusto's come near to. Percentile 0 is the smallest
+//! value, percentile 100 the largest. <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
 
-use super::Aggregate;
+use super::{Aggregate, Shape, Slot, Slots, Spec, States, feed};
+use crate::kql::column::{Column, Datum};
+use crate::kql::error::{Error, Kind, Result};
+use crate::kql::json::Json;
+use crate::kql::types::Type;
+use crate::kql::value::{Value, order_reals};
 
 pub(crate) fn table() -> Vec<Aggregate> {
-    vec![]
+    // int is long in the result, decimal is real; the order of these lines decides.
+    let plain = overloads("", "number+!", None);
+    let weighted = overloads("long, ", "number+!", None);
+    let array = overloads("", "number+!", Some("dynamic"));
+    let weighted_array = overloads("long, ", "number+!", Some("dynamic"));
+    let list = Shape::One {
+        prefix: "percentiles",
+    };
+    vec![
+        Aggregate::new(
+            "percentile",
+            &overloads("", "number!", None),
+            Shape::Percentiles(1),
+            plainly,
+        ),
+        Aggregate::new("percentiles", &plain, Shape::Percentiles(1), plainly),
+        Aggregate::new(
+            "percentilew",
+            &overloads("long, ", "number!", None),
+            Shape::Percentiles(2),
+            weighed,
+        ),
+        Aggregate::new("percentilesw", &weighted, Shape::Percentiles(2), weighed),
+        Aggregate::new("percentiles_array", &array, list, plainly),
+        Aggregate::new("percentilesw_array", &weighted_array, list, weighed),
+    ]
+}
+
+fn overloads(weight: &str, ranks: &str, result: Option<&str>) -> String {
+    let mut all = Vec::new();
+    for (value, own) in [
+        ("long", "long"),
+        ("real", "real"),
+        ("decimal", "real"),
+        ("any", "0"),
+    ] {
+        let result = result.unwrap_or(own);
+        all.push(format!("{value}, {weight}{ranks} -> {result}"));
+        if result == "dynamic" {
+            all.push(format!("{value}, {weight}dynamic! -> {result}"));
+        }
+    }
+    all.join("; ")
+}
+
+fn plainly(spec: &Spec) -> Box<dyn States> {
+    choose::<false>(spec)
+}
+
+/// A value counts as often as its weight says; weights below one are none.
+fn weighed(spec: &Spec) -> Box<dyn States> {
+    choose::<true>(spec)
+}
+
+fn choose<const WEIGHED: bool>(spec: &Spec) -> Box<dyn States> {
+    match spec.args.first() {
+        Some(ty) if feed::has_longs(*ty) => Slots::<Sample<i64, WEIGHED>>::boxed(spec),
+        Some(Type::Real | Type::Decimal) => Slots::<Sample<f64, WEIGHED>>::boxed(spec),
+        _ => Slots::<Sample<Value<'static>, WEIGHED>>::boxed(spec),
+    }
+}
+
+/// The percentiles asked for, 0 to 100.
+fn ranks(spec: &Spec, first: usize) -> Result<Vec<f64>> {
+    let mut ranks = Vec::new();
+    for constant in spec.constants.iter().skip(first) {
+        match constant {
+            Some(Value::Dynamic(raw)) => {
+                let items = match Json::parse(raw) {
+                    Some(Json::Array(items)) => items,
+                    _ => Vec::new(),
+                };
+                ranks.extend(items.iter().map(|item| item.as_real().unwrap_or(f64::NAN)));
+            }
+            Some(value) => ranks.push(value.as_real().unwrap_or(f64::NAN)),
+            None => ranks.push(f64::NAN),
+        }
+    }
+    if ranks.is_empty() || ranks.iter().any(|rank| !(0.0..=100.0).contains(rank)) {
+        return Err(Error::execution(
+            "percentiles must be constant numbers from 0 to 100",
+        ));
+    }
+    Ok(ranks)
+}
+
+trait Item: Sized + Send + 'static {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self));
+    fn order(&self, other: &Self) -> std::cmp::Ordering;
+    fn cell(&self, ty: Type) -> Value<'static>;
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Item for i64 {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
+        feed::longs(groups, arg, take);
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.cmp(other)
+    }
+    fn cell(&self, ty: Type) -> Value<'static> {
+        feed::cell(ty, *self)
+    }
+}
+
+impl Item for f64 {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
+        feed::reals(groups, arg, take);
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        order_reals(*self, *other)
+    }
+    fn cell(&self, _: Type) -> Value<'static> {
+        Value::Real(*self)
+    }
+}
+
+impl Item for Value<'static> {
+    fn each(groups: &[u32], arg: &Datum, mut take: impl FnMut(usize, usize, Self)) {
+        feed::values(groups, arg, |row, group, value| {
+            take(row, group, value.into_owned());
+        });
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        Value::order(self, other)
+    }
+    fn cell(&self, _: Type) -> Value<'static> {
+        self.clone()
+    }
+    fn bytes(&self) -> usize {
+        self.text().len()
+    }
+}
+
+/// All values of a group; weights beside them when there are any.
+struct Sample<T, const WEIGHED: bool> {
+    items: Vec<T>,
+    weights: Vec<i64>,
+    bytes: usize,
+}
+
+impl<T, const WEIGHED: bool> Default for Sample<T, WEIGHED> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            weights: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<T: Item, const WEIGHED: bool> Sample<T, WEIGHED> {
+    /// The values at the ranks; nothing when there are no values.
+    fn at(mut self, ranks: &[f64], ty: Type) -> Option<Vec<Value<'static>>> {
+        if self.items.is_empty() {
+            return None;
+        }
+        if !WEIGHED {
+            let count = self.items.len();
+            let place = |rank: &f64| nearest(*rank, count as i128) as usize - 1;
+            if let [rank] = ranks {
+                let (_, item, _) = self
+                    .items
+                    .select_nth_unstable_by(place(rank), |a, b| a.order(b));
+                return Some(vec![item.cell(ty)]);
+            }
+            self.items.sort_unstable_by(|a, b| a.order(b));
+            return Some(
+                ranks
+                    .iter()
+                    .map(|rank| self.items[place(rank)].cell(ty))
+                    .collect(),
+            );
+        }
+        let mut order: Vec<usize> = (0..self.items.len()).collect();
+        order.sort_by(|a, b| self.items[*a].order(&self.items[*b]));
+        let total: i128 = self.weights.iter().map(|weight| i128::from(*weight)).sum();
+        let found = ranks.iter().map(|rank| {
+            let mut left = nearest(*rank, total);
+            let item = order.iter().find(|at| {
+                left -= i128::from(self.weights[**at]);
+                left <= 0
+            });
+            item.map_or(Value::Null, |at| self.items[*at].cell(ty))
+        });
+        Some(found.collect())
+    }
+}
+
+/// The place, from one, of a percentile among so many values.
+fn nearest(rank: f64, count: i128) -> i128 {
+    // 55 percent of 100 is 55.00000000000001 in binary.
+    let exact = rank * count as f64 / 100.0;
+    let place = if (exact - exact.round()).abs() < 1e-9 * exact.max(1.0) {
+        exact.round()
+    } else {
+        exact.ceil()
+    };
+    (place as i128).clamp(1, count.max(1))
+}
+
+impl<T: Item, const WEIGHED: bool> Slot for Sample<T, WEIGHED> {
+    fn feed(spec: &Spec, slots: &mut [Self], groups: &[u32], args: &[Datum]) -> Result<()> {
+        ranks(spec, 1 + usize::from(WEIGHED))?;
+        if spec.args[0] == Type::Dynamic {
+            return Err(Error {
+                kind: Kind::NotImplemented,
+                ..Error::execution("a percentile of dynamic values is not implemented")
+            });
+        }
+        T::each(groups, &args[0], |row, group, item| {
+            let slot = &mut slots[group];
+            if WEIGHED {
+                match args[1].value(row).as_long() {
+                    Some(weight) if weight > 0 => slot.weights.push(weight),
+                    _ => return,
+                }
+            }
+            slot.bytes += item.bytes();
+            slot.items.push(item);
+        });
+        Ok(())
+    }
+
+    fn merge(&mut self, _: &Spec, other: Self) -> Result<()> {
+        self.items.extend(other.items);
+        self.weights.extend(other.weights);
+        self.bytes += other.bytes;
+        Ok(())
+    }
+
+    fn finish(spec: &Spec, slots: Vec<Self>) -> Result<Vec<Column>> {
+        let ranks = ranks(spec, 1 + usize::from(WEIGHED))?;
+        if spec.results == [Type::Dynamic] {
+            let ty = spec.args[0];
+            let arrays = slots.into_iter().map(|slot| {
+                let Some(found) = slot.at(&ranks, ty) else {
+                    return Value::Null;
+                };
+                Json::Array(found.iter().map(Json::from_value).collect()).into_value()
+            });
+            return Ok(feed::column(Type::Dynamic, arrays));
+        }
+        let mut columns: Vec<Vec<Value<'static>>> = vec![Vec::new(); ranks.len()];
+        for slot in slots {
+            match slot.at(&ranks, spec.results[0]) {
+                Some(found) => {
+                    for (column, value) in columns.iter_mut().zip(found) {
+                        column.push(value);
+                    }
+                }
+                None => columns
+                    .iter_mut()
+                    .for_each(|column| column.push(Value::Null)),
+            }
+        }
+        Ok(columns
+            .into_iter()
+            .zip(&spec.results)
+            .map(|(values, ty)| Column::from_values(*ty, values))
+            .collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.items.capacity() * size_of::<T>() + self.weights.capacity() * 8 + self.bytes
+    }
 }
