@@ -2,6 +2,7 @@
 //! and operators have files of their own.
 
 mod expr;
+mod infix;
 mod literal;
 mod operators;
 mod shared;
@@ -18,7 +19,8 @@ use super::syntax::{Expr, ExprKind, Name, Query};
 /// debug build inside the 2 MB stack of a thread.
 pub const MAX_DEPTH: usize = 100;
 
-/// Reads a query. The first thing that is wrong ends it, and the error says where.
+/// Reads a query. The first thing that is wrong ends it, and the error says where. What is KQL and still cannot
+/// be meant, such as the 30th of February, is an error of another kind, told when the rest has been read.
 pub fn parse(text: &str) -> Result<Query> {
     let mut parser = Parser {
         text,

@@ -335,11 +335,18 @@ impl Parser<'_> {
         } else {
             Vec::new()
         };
-        if self.at_word("bin") && self.sign_ahead(1, "=") {
-            return Err(Error::not_implemented(
-                self.peek().span,
-                "`bin=` behind `summarize ... by`",
-            ));
+        // An old form, `by a bin=1h`, which bins a column that it does not name.
+        let named = by.iter().find(|column| {
+            let literal = matches!(column.value.kind, ExprKind::Literal(_));
+            literal && column.names.first().is_some_and(|name| name.text == "bin")
+        });
+        let old = match named {
+            Some(column) => Some(column.value.span),
+            None if self.at_word("bin") => Some(self.peek().span),
+            None => None,
+        };
+        if let Some(span) = old {
+            return Err(Error::not_implemented(span, "`bin=` of `summarize`"));
         }
         Ok(OperatorKind::Summarize {
             options,

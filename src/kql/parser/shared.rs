@@ -66,11 +66,6 @@ impl Parser<'_> {
         }
     }
 
-    /// A name that is given, of a `let` or a parameter of the query.
-    pub(super) fn declared_name(&mut self) -> Result<Name> {
-        self.extended_name()
-    }
-
     /// A name that is given, where most keywords will do.
     pub(super) fn extended_name(&mut self) -> Result<Name> {
         match self.name_length(0, true) {
@@ -82,6 +77,10 @@ impl Parser<'_> {
     fn no_name(&self) -> Error {
         let error = self.expected("an expression");
         match self.word_ahead(0) {
+            Some(word @ ("where" | "extend" | "project" | "summarize" | "take" | "top")) => {
+                let span = self.peek().span;
+                Error::syntax(span, format!("`{word}` needs a table before it"))
+            }
             Some(word) if word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
                 error.hint(format!("a column of that name is written `['{word}']`"))
             }

@@ -42,7 +42,7 @@ impl Parser<'_> {
             (Some("let"), _) if self.name_length(1, true).is_some() => self.let_statement(),
             (Some("set"), _) => {
                 self.advance();
-                let name = self.declared_name()?;
+                let name = self.name()?;
                 let value = if self.eat("=") {
                     Some(self.expr()?)
                 } else {
@@ -71,7 +71,7 @@ impl Parser<'_> {
 
     fn let_statement(&mut self) -> Result<Statement> {
         self.advance();
-        let name = self.declared_name()?;
+        let name = self.name()?;
         self.expect("=")?;
         let value = if self.at_function() {
             LetValue::Function(self.function()?)

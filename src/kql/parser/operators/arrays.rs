@@ -55,7 +55,7 @@ impl Parser<'_> {
             ));
         }
         let to = if self.eat_word("to") {
-            Some(self.to_type()?)
+            Some(self.type_after_to()?)
         } else {
             None
         };
@@ -66,7 +66,7 @@ impl Parser<'_> {
         })
     }
 
-    fn to_type(&mut self) -> Result<Type> {
+    fn type_after_to(&mut self) -> Result<Type> {
         if !self.at_word("typeof") {
             return Err(self.expected("`typeof(...)`"));
         }

@@ -72,7 +72,6 @@ impl Parser<'_> {
             let mut branch = self.sub_query()?;
             branch.name = name;
             branches.push(branch);
-            self.eat(",");
             if self.at_operator_end() {
                 return Ok(OperatorKind::Fork(branches));
             }
