@@ -349,7 +349,8 @@ impl Binder<'_> {
                 let taken: Vec<Option<String>> = suggestions.clone();
                 for (index, field) in schema.fields.iter().enumerate() {
                     // `arg_max(x, *)` gives the compared column once.
-                    if taken.contains(&Some(field.name.clone())) {
+                    let key = |key: &Expr| matches!(key.kind, ExprKind::Column(at) if at == index);
+                    if taken.contains(&Some(field.name.clone())) || cx.keys.iter().any(key) {
                         continue;
                     }
                     bound.push(Expr::column(index, field.ty));
@@ -386,13 +387,8 @@ impl Binder<'_> {
         let (args, ty) = matched(name, &aggregate.signatures, bound, &spans, span)?;
         let first = suggestions.first().cloned().flatten();
         let (results, names) = match aggregate.shape {
-            Shape::One { prefix } => {
-                // `sumif` is called `sumif_x`, not `sum_x`.
-                let prefix = if predicate {
-                    name.text.as_str()
-                } else {
-                    prefix
-                };
+            Shape::One { .. } => {
+                let prefix = aggregate.prefix(predicate).unwrap_or_default();
                 (
                     vec![ty],
                     vec![Some(format!("{prefix}_{}", first.unwrap_or_default()))],
@@ -400,6 +396,25 @@ impl Binder<'_> {
             }
             Shape::First => (vec![ty], vec![first]),
             Shape::Args => (args.iter().map(|arg| arg.ty).collect(), suggestions),
+            Shape::Prefixed(word) => {
+                let named =
+                    |name: Option<String>| Some(format!("{word}_{}", name.unwrap_or_default()));
+                (
+                    args.iter().map(|arg| arg.ty).collect(),
+                    suggestions.into_iter().map(named).collect(),
+                )
+            }
+            Shape::Chained(word) => {
+                let stem = format!("{word}_{}", first.unwrap_or_default());
+                let named = |(at, name): (usize, Option<String>)| match at {
+                    0 => Some(stem.clone()),
+                    _ => Some(format!("{stem}_{}", name.unwrap_or_default())),
+                };
+                (
+                    args.iter().map(|arg| arg.ty).collect(),
+                    suggestions.into_iter().enumerate().map(named).collect(),
+                )
+            }
             Shape::Percentiles(before) => {
                 let mut names = Vec::new();
                 for rank in &args[before.min(args.len())..] {

@@ -27,6 +27,8 @@ pub(super) struct Context<'c> {
     pub(super) calls: Option<&'c mut Vec<Call>>,
     /// The column of the first aggregate in what `summarize` gives.
     pub(super) first_call: usize,
+    /// Columns that are keys as they are: `*` in an aggregate does not mean them.
+    pub(super) keys: &'c [Expr],
 }
 
 impl<'c> Context<'c> {
@@ -38,6 +40,7 @@ impl<'c> Context<'c> {
             ordered: false,
             calls: None,
             first_call: 0,
+            keys: &[],
         }
     }
 
@@ -58,6 +61,7 @@ impl<'c> Context<'c> {
             ordered: self.ordered,
             calls: None,
             first_call: 0,
+            keys: self.keys,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a column is called when nobody named it.
 
-use super::super::aggregates::{self, Shape};
+use super::super::aggregates;
 use super::super::functions::{self, Naming};
 use super::super::syntax::{Arg, Expr, ExprKind, Literal};
 use super::super::types::{Field, Schema, Type};
@@ -88,17 +88,10 @@ pub(super) fn suggested_aggregate(expr: &Expr) -> Option<String> {
                 .first()
                 .and_then(|arg| suggested(&arg.value))
                 .unwrap_or_default();
-            return match aggregate.shape {
-                Shape::One { prefix } => Some(format!(
-                    "{}_{argument}",
-                    if predicate {
-                        function.text.as_str()
-                    } else {
-                        prefix
-                    }
-                )),
-                _ => Some(argument),
-            };
+            return Some(match aggregate.prefix(predicate) {
+                Some(prefix) => format!("{prefix}_{argument}"),
+                None => argument,
+            });
         }
         return match functions::find(&function.text).map(|function| function.naming) {
             Some(Naming::First) => first(),

@@ -38,7 +38,7 @@ impl Binder<'_> {
             .collect();
         let mut fields: Vec<Field> = Vec::new();
         for column in aggregates {
-            let made = self.aggregate_column(&input, column, keys.len(), &mut calls, scope)?;
+            let made = self.aggregate_column(&input, column, &keys, &mut calls, scope)?;
             let named = column.names.len();
             for (index, (expr, suggestion)) in made.into_iter().enumerate() {
                 let name = match column.names.get(index) {
@@ -164,11 +164,13 @@ impl Binder<'_> {
         &mut self,
         input: &Plan,
         column: &Column,
-        first_call: usize,
+        keys: &[Expr],
         calls: &mut Vec<Call>,
         scope: &Scope,
     ) -> Result<Vec<(Expr, Option<String>)>> {
+        let first_call = keys.len();
         let mut cx = Self::over(input, scope);
+        cx.keys = keys;
         if let syntax::ExprKind::Call { function, args } = &column.value.kind
             && let Some((aggregate, predicate)) = aggregates::find(&function.text)
         {

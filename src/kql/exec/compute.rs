@@ -68,9 +68,9 @@ fn fast(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Option<Column> {
     None
 }
 
-/// The result has the sign of the divisor's range: never negative for a positive divisor.
+/// What is left is never negative, whatever the signs: `-7 % 3` is 2.
 fn modulo(a: f64, b: f64) -> f64 {
-    a % b
+    a.rem_euclid(b)
 }
 
 fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
@@ -123,7 +123,7 @@ fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
         Op::Subtract => Some(a.wrapping_sub(b)),
         Op::Multiply => Some(a.wrapping_mul(b)),
         Op::Divide => a.checked_div(b),
-        _ => a.checked_rem(b),
+        _ => a.checked_rem_euclid(b),
     };
     let Some(result) = result else {
         return Value::Null;

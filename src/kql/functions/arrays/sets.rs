@@ -13,16 +13,26 @@ pub(super) fn table() -> Vec<Function> {
         row("set_union", "dynamic, dynamic+ -> dynamic", unnamed, |a| {
             dynamic(arrays(a).map(|all| distinct(all.into_iter().flatten())))
         }),
-        row("set_intersect", "dynamic, dynamic+ -> dynamic", unnamed, |a| {
-            among_others(a, |element, others| {
-                others.iter().all(|set| set.contains(element))
-            })
-        }),
-        row("set_difference", "dynamic, dynamic+ -> dynamic", unnamed, |a| {
-            among_others(a, |element, others| {
-                !others.iter().any(|set| set.contains(element))
-            })
-        }),
+        row(
+            "set_intersect",
+            "dynamic, dynamic+ -> dynamic",
+            unnamed,
+            |a| {
+                among_others(a, |element, others| {
+                    others.iter().all(|set| set.contains(element))
+                })
+            },
+        ),
+        row(
+            "set_difference",
+            "dynamic, dynamic+ -> dynamic",
+            unnamed,
+            |a| {
+                among_others(a, |element, others| {
+                    !others.iter().any(|set| set.contains(element))
+                })
+            },
+        ),
         row("set_equals", "dynamic, dynamic -> bool", unnamed, |a| {
             let sets = arrays(a).map(|all| all.iter().map(|items| keys(items)).collect::<Vec<_>>());
             sets.map(|sets| sets[0] == sets[1]).into()

@@ -23,7 +23,12 @@ pub(crate) fn table() -> Vec<Function> {
             bag_has_key,
         )
         .checked(|a| bag_path_check(a)),
-        row("bag_merge", "dynamic, dynamic+ -> dynamic", unnamed, bag_merge),
+        row(
+            "bag_merge",
+            "dynamic, dynamic+ -> dynamic",
+            unnamed,
+            bag_merge,
+        ),
         nulls("bag_pack", PACK, unnamed, bag_pack),
         nulls("pack", PACK, unnamed, bag_pack),
         nulls("pack_dictionary", PACK, unnamed, bag_pack),
