@@ -14,6 +14,7 @@
 //! - `kql` (feature `local`): Kusto's query language, offline.
 //! - `local` (feature `local`): the embedded estate, storage so far.
 //! - [`operations`]: what Poolkeeper does, one room per capability.
+//! - [`queries`]: every query that is asked of Log Analytics, with typed parameters.
 //! - [`store`]: documents with etags, leases, append logs and queue messages on Azure Storage.
 //! - [`triggers`]: the only room that knows the Functions wire.
 //!
@@ -34,5 +35,6 @@ pub mod kql;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod operations;
+pub mod queries;
 pub mod store;
 pub mod triggers;

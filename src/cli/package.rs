@@ -13,7 +13,7 @@ use zip::{CompressionMethod, DateTime, System, ZipWriter};
 
 use super::{CLOUD_BUILD, LOCAL_BUILD, check};
 use crate::estate::{Estate, EstateError, Problem};
-use crate::triggers;
+use crate::{queries, triggers};
 
 /// The same content makes the same bytes, on any machine and at any time, so a package can be
 /// told by its SHA-256.
@@ -114,6 +114,11 @@ impl Found {
                 Err(_) => self.refusals.push(format!("`{ESTATE}` is not UTF-8")),
             }
         }
+        // What runs in Azure may be held against what was built: dashboards and alert rules carry
+        // copies of queries.
+        let hashes =
+            serde_json::to_vec_pretty(&queries::hashes()).expect("names and hashes are JSON");
+        self.add("queries.json".into(), FILE, hashes);
     }
 
     /// The host finds functions in the folders beside host.json only.

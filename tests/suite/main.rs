@@ -15,5 +15,6 @@ mod journal;
 mod maintenance;
 mod package;
 mod processes;
+mod queries;
 mod store;
 mod world;

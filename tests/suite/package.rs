@@ -1,5 +1,6 @@
 //! The package for Azure, written by the built program from a copy of the project.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -111,6 +112,7 @@ fn a_package_is_laid_out_as_the_host_wants_it() {
         "estate.toml".to_owned(),
         "host.json".into(),
         "poolkeeper".into(),
+        "queries.json".into(),
     ];
     for function in poolkeeper::triggers::table() {
         wanted.push(format!("{}/function.json", function.name));
@@ -132,6 +134,15 @@ fn a_package_is_laid_out_as_the_host_wants_it() {
         names.push(name);
     }
     assert_eq!(names, wanted);
+    let hashes = zip.by_name("queries.json").expect("hashes");
+    let hashes: BTreeMap<String, String> = serde_json::from_reader(hashes).expect("JSON");
+    let built = poolkeeper::queries::hashes();
+    assert!(
+        hashes
+            .iter()
+            .map(|(name, hash)| (name.as_str(), hash))
+            .eq(built.iter().map(|(name, hash)| (*name, hash)))
+    );
     let entries = told["entries"].as_array().expect("entries");
     let told: Vec<&str> = entries.iter().filter_map(|e| e["name"].as_str()).collect();
     assert_eq!(told, wanted);
