@@ -9,6 +9,7 @@ mod leash;
 mod loopback;
 pub mod simulator;
 mod storage;
+pub mod telemetry;
 mod together;
 mod world;
 
