@@ -10,6 +10,7 @@ mod loopback;
 pub mod simulator;
 mod storage;
 pub mod telemetry;
+mod teller;
 mod together;
 mod world;
 

@@ -195,7 +195,7 @@ impl Value {
 }
 
 /// Rows of one table, in the order of its columns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
     pub(super) table: Table,
     pub(super) times: Vec<i64>,
@@ -266,7 +266,7 @@ impl Rows {
 }
 
 /// The rows of a stretch of time, of all tables.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch(Vec<Rows>);
 
 impl Default for Batch {
