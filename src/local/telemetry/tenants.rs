@@ -14,7 +14,6 @@ const PEOPLE: f64 = 2000.0;
 
 pub(super) struct Tenant {
     pub(super) id: String,
-    pub(super) id_word: Word,
     pub(super) region: &'static str,
     /// `Properties` of metrics: the tenant alone.
     pub(super) properties: Word,
@@ -62,7 +61,6 @@ fn tenant(id: String, rank: usize, part: f64, seed: u64, words: &mut Collector) 
     // Most tenants are well; a few are in chronic trouble.
     let troubled = random.chance(0.05);
     Tenant {
-        id_word: words.word(id.clone()),
         properties: words.word(format!(r#"{{"tenantId":"{id}","region":"{region}"}}"#)),
         partition_key: words.word(format!(r#"["{id}"]"#)),
         people: (0..count)
