@@ -142,6 +142,11 @@ impl Simulator {
         self.port
     }
 
+    /// The truth about the estate.
+    pub(super) fn world(&self) -> &World {
+        &self.shared.world
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn url(&self) -> String {

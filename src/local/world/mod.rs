@@ -5,7 +5,7 @@
 pub(super) mod operations;
 mod seed;
 
-pub(super) use seed::{APPLICATIONS, seed, vault_folder};
+pub(super) use seed::{APPLICATIONS, seed, throughput, vault_folder};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;

@@ -12,7 +12,7 @@ const LOCATION: &str = "Japan East";
 const INSTANT_MAXIMUM: i64 = 10_000;
 
 /// RU/s that a container begins with, and whether they scale by themselves.
-fn throughput(container: &str) -> (i64, bool) {
+pub(in crate::local) fn throughput(container: &str) -> (i64, bool) {
     match container {
         "threads" => (1000, false),
         "messages" => (4000, true),

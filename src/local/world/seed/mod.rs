@@ -7,6 +7,7 @@ mod logs;
 mod storage;
 mod vault;
 
+pub(in crate::local) use cosmos::throughput;
 pub(in crate::local) use identities::APPLICATIONS;
 pub(in crate::local) use vault::vault_folder;
 
