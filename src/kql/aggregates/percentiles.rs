@@ -43,7 +43,7 @@ pub(crate) fn table() -> Vec<Aggregate> {
 fn overloads(weight: &str, ranks: &str, result: Option<&str>) -> String {
     let mut all = Vec::new();
     for (value, own) in [
-        ("long", "long"),
+        ("integer", "long"),
         ("real", "real"),
         ("decimal", "real"),
         ("any", "0"),

@@ -263,7 +263,12 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
             }
         }
     }
-    // Whole numbers of both sizes are one column of the larger.
+    // A name made of a column and its type gives way to a column that is called so.
+    let plain: Vec<String> = columns
+        .iter()
+        .filter(|(_, types)| types.len() == 1)
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut schema = Schema::default();
     let mut wanted: Vec<(String, Type)> = Vec::new();
     for (name, types) in columns {
@@ -280,9 +285,15 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
             let shown = if types.len() == 1 {
                 name.clone()
             } else {
-                format!("{name}_{ty}")
+                let made = format!("{name}_{ty}");
+                let taken = |name: &String| plain.contains(name) || schema.index(name).is_some();
+                let numbered = (1..).map(|n| format!("{made}{n}"));
+                std::iter::once(made.clone())
+                    .chain(numbered)
+                    .find(|name| !taken(name))
+                    .expect("names are endless")
             };
-            schema.fields.push(Field::new(schema.free(&shown), *ty));
+            schema.fields.push(Field::new(shown, *ty));
             wanted.push((name.clone(), *ty));
         }
     }
