@@ -2,7 +2,8 @@
 //!
 //! Kusto estimates the nearest-rank percentile; here it is computed, so that answers over small sets
 //! are Kusto's and those over large ones are what Kusto's come near to. Percentile 0 is the smallest
-//! value, percentile 100 the largest. <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
+//! value, percentile 100 the largest.
+//! <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
 
 use super::{Aggregate, Shape, Slot, Slots, Spec, States, feed};
 use crate::kql::column::{Column, Datum};
