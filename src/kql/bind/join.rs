@@ -324,7 +324,7 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
 }
 
 /// The table that a plan does nothing but filter, if so.
-fn scanned(plan: &Plan) -> Option<String> {
+pub(super) fn scanned(plan: &Plan) -> Option<String> {
     match &plan.node {
         Node::Scan { name, .. } => Some(name.clone()),
         Node::Filter { input, .. } => scanned(input),

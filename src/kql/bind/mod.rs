@@ -3,13 +3,19 @@
 
 mod call;
 mod compare;
+mod evaluate;
+mod expand;
 mod expr;
 mod join;
 mod more;
 mod names;
 mod operators;
+mod parse;
+mod search;
+mod series;
 mod summarize;
 mod table;
+mod top_nested;
 
 use std::sync::Arc;
 

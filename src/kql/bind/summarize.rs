@@ -58,7 +58,7 @@ impl Binder<'_> {
                 outputs.push(expr);
             }
         }
-        let mut schema = Schema::new(self.key_fields(&keys, by, &input, scope)?);
+        let mut schema = Schema::new(self.key_fields(&keys, by)?);
         let mut inner = schema.clone();
         for call in &calls {
             for (index, ty) in call.spec.results.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Binder<'_> {
     }
 
     /// The expressions after `by`; their names go to the namer.
-    fn keys(
+    pub(super) fn keys(
         &mut self,
         input: &Plan,
         by: &[Column],
@@ -131,16 +131,9 @@ impl Binder<'_> {
         Ok(keys)
     }
 
-    fn key_fields(
-        &mut self,
-        keys: &[Expr],
-        by: &[Column],
-        input: &Plan,
-        scope: &Scope,
-    ) -> Result<Vec<Field>> {
+    pub(super) fn key_fields(&mut self, keys: &[Expr], by: &[Column]) -> Result<Vec<Field>> {
         let mut namer = Namer::default();
         let mut fields = Vec::new();
-        let _ = (input, scope);
         for (key, column) in keys.iter().zip(by) {
             let name = match (column.names.first(), &column.value.kind) {
                 (Some(name), _) => {

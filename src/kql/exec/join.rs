@@ -128,7 +128,7 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
 
 const NONE: u32 = u32::MAX;
 
-fn taken(column: &Column, rows: &UInt32Array) -> Column {
+pub(crate) fn taken(column: &Column, rows: &UInt32Array) -> Column {
     if column.is_absent() {
         Column::absent(column.ty(), rows.len())
     } else {
