@@ -40,6 +40,7 @@ impl Services {
             port: 0,
             record: options.record.clone(),
             estate: Some(estate(&options.app)?),
+            engine: None,
         })
         .await?;
         // New at every start, like the other keys.
@@ -244,6 +245,7 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
         ("IDENTITY_ENDPOINT", simulator.identity_url()),
         ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
         ("POOLKEEPER_ARM_ENDPOINT", simulator.url()),
+        ("POOLKEEPER_LOGS_ENDPOINT", simulator.url()),
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),

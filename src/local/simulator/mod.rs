@@ -7,6 +7,7 @@ mod graph;
 mod handles;
 mod identity;
 mod limits;
+mod logs;
 mod permissions;
 mod record;
 mod service;
@@ -28,6 +29,7 @@ use axum::routing::get;
 
 pub use faults::{Fault, FaultKind};
 pub use limits::{Counts, Limit};
+pub use logs::{LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryEngine};
 pub use service::Service;
 
 use super::loopback;
@@ -56,6 +58,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// What there is besides storage and identity.
     pub estate: Option<Estate>,
+    /// What answers queries of Log Analytics; without it the API is unavailable.
+    pub engine: Option<Arc<dyn QueryEngine>>,
 }
 
 struct Shared {
@@ -65,6 +69,7 @@ struct Shared {
     faults: Faults,
     limits: Limits,
     permissions: Permissions,
+    engine: Option<Arc<dyn QueryEngine>>,
     /// How long a change of a resource takes, in milliseconds by the clock of the estate.
     operations_take_ms: AtomicI64,
     /// What was asked of the estate that would change it, done or not: method and path.
@@ -118,6 +123,7 @@ impl Simulator {
             faults: Faults::default(),
             limits: Limits::default(),
             permissions: Permissions::default(),
+            engine: options.engine,
             operations_take_ms: AtomicI64::new(OPERATIONS_TAKE_MS),
             mutations: Mutex::default(),
             recorder,
@@ -271,6 +277,7 @@ async fn answer(
         Service::Arm => arm::answer(shared, parts, &body, ending).await,
         Service::Vault => vault::answer(shared, parts).await,
         Service::Graph => graph::answer(shared, parts).await,
+        Service::Logs => logs::answer(shared, parts, &body).await,
         Service::Identity => Ok(identity::answer(
             &shared.storage.key,
             &shared.identity_header,
@@ -290,7 +297,7 @@ impl Shared {
         let estate = match service {
             Service::Arm | Service::Vault => true,
             Service::Blob => !path.starts_with(&format!("/blob/{ACCOUNT}/")),
-            Service::Queue | Service::Graph | Service::Identity => false,
+            Service::Queue | Service::Graph | Service::Logs | Service::Identity => false,
         };
         if estate && !matches!(parts.method, Method::GET | Method::HEAD) {
             let line = format!("{} {path}", parts.method);
