@@ -70,6 +70,7 @@ pub fn declared() -> Vec<Action> {
         container_apps::READ_CERTIFICATE,
         cosmos::READ_ACCOUNT,
         cosmos::READ_CONTAINERS,
+        cosmos::WRITE_CONTAINER,
         cosmos::READ_THROUGHPUT,
         cosmos::WRITE_THROUGHPUT,
         graph::READ_APPLICATIONS,

@@ -12,6 +12,7 @@ mod engine;
 mod estate;
 mod faults;
 mod host;
+mod indexing;
 mod journal;
 mod logs;
 mod maintenance;
