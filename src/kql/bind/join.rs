@@ -436,28 +436,8 @@ fn side_of(expr: &Expr, width: usize) -> Option<bool> {
 }
 
 /// Columns of the right side, counted from its own first.
-fn shifted(mut expr: Expr, by: usize) -> Expr {
-    match &mut expr.kind {
-        ExprKind::Column(at) => *at -= by,
-        ExprKind::Call(_, args) | ExprKind::Op(_, args) => {
-            for arg in args.iter_mut() {
-                let inner = std::mem::replace(arg, Expr::absent(Type::Long));
-                *arg = shifted(inner, by);
-            }
-        }
-        ExprKind::Cast(inner) => {
-            let taken = std::mem::replace(inner.as_mut(), Expr::absent(Type::Long));
-            **inner = shifted(taken, by);
-        }
-        ExprKind::In { left, .. }
-        | ExprKind::InTable { left, .. }
-        | ExprKind::HasList { left, .. } => {
-            let taken = std::mem::replace(left.as_mut(), Expr::absent(Type::Long));
-            **left = shifted(taken, by);
-        }
-        ExprKind::Const(_) | ExprKind::Scalar(_) | ExprKind::Absent => {}
-    }
-    expr
+fn shifted(expr: Expr, by: usize) -> Expr {
+    expr.moved(&|at| at - by)
 }
 
 /// The value of an option, as text.
