@@ -142,10 +142,10 @@ impl Binder<'_> {
                         name.span,
                     )?
                 }
-                Condition::Equal(a, b, at) => {
+                Condition::Equal(a_side, b_side, at) => {
                     let width = left.schema.len();
                     let mut bound = Vec::with_capacity(2);
-                    for side in [a, b] {
+                    for side in [a_side, b_side] {
                         let mut cx = Context::row(scope, &left.schema, false);
                         cx.right = Some(&right.schema);
                         bound.push(self.expr(side, &mut cx)?);
@@ -154,6 +154,13 @@ impl Binder<'_> {
                         bound.pop().expect("two sides"),
                         bound.pop().expect("two sides"),
                     );
+                    for (side, bound) in [a_side, b_side].into_iter().zip([&a, &b]) {
+                        if !matches!(bound.kind, ExprKind::Column(_)) {
+                            let message = "a side of a key is a column, `$left.a` or `$right.b`";
+                            return Err(Error::semantic(side.span, message)
+                                .hint("compute it with `extend` before the join"));
+                        }
+                    }
                     match (side_of(&a, width), side_of(&b, width)) {
                         (Some(false), Some(true)) => key(a, shifted(b, width), at)?,
                         (Some(true), Some(false)) => key(b, shifted(a, width), at)?,

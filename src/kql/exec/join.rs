@@ -74,7 +74,7 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
                     lefts.append_value(row);
                     rights.append_value(partner);
                     made += 1;
-                    if made % (1 << 20) == 0 {
+                    if made.is_multiple_of(1 << 20) {
                         run.tick()?;
                         run.hold(8 << 20)?;
                     }
