@@ -260,6 +260,18 @@ impl IndexingPolicy {
             .collect()
     }
 
+    /// Where indexes of other kinds lie, such as those of places, vectors and full text.
+    #[must_use]
+    pub fn special(&self) -> Vec<PropertyPath> {
+        const PLAIN: [&str; 3] = ["includedPaths", "excludedPaths", "compositeIndexes"];
+        let lists = self.0.as_object().into_iter().flatten();
+        lists
+            .filter(|(name, _)| !PLAIN.contains(&name.as_str()))
+            .flat_map(|(_, list)| list.as_array().into_iter().flatten())
+            .filter_map(|entry| Some(entry["path"].as_str()?.parse::<Pattern>().ok()?.path))
+            .collect()
+    }
+
     /// Whether a value at `path` is indexed. Without a single path, everything is.
     #[must_use]
     pub fn indexes(&self, path: &PropertyPath) -> bool {
@@ -558,6 +570,7 @@ mod tests {
             "vectorIndexes": [{ "path": "/v", "type": "diskANN" }],
         }));
         assert!(own.is_same(&theirs));
+        assert_eq!(own.special(), [PropertyPath::root().child("v")]);
         for changed in [
             json!({ "vectorIndexes": [] }),
             json!({ "automatic": false }),

@@ -128,19 +128,20 @@ pub(super) async fn answer(
     body: &Bytes,
 ) -> Result<Response, Refusal> {
     match ask(shared, parts, body).await {
-        Ok(response) | Err(Failed::Answered(response)) => Ok(response),
+        Ok(response) => Ok(response),
+        Err(Failed::Answered(response)) => Ok(*response),
         Err(Failed::Refused(refusal)) => Err(refusal),
     }
 }
 
 enum Failed {
-    Answered(Response),
+    Answered(Box<Response>),
     Refused(Refusal),
 }
 
 impl From<Response> for Failed {
     fn from(response: Response) -> Self {
-        Self::Answered(response)
+        Self::Answered(Box::new(response))
     }
 }
 
@@ -334,14 +335,15 @@ fn refused(error: &LogsError) -> Response {
     )
 }
 
-fn admit(key: &Key, headers: &HeaderMap) -> Result<(), Response> {
+fn admit(key: &Key, headers: &HeaderMap) -> Result<(), Failed> {
     let Some(header) = headers.get("authorization") else {
         return Err(refuse(
             401,
             "AuthenticationFailed",
             "Authentication failed. The 'Authorization' header is missing.",
             None,
-        ));
+        )
+        .into());
     };
     let token = header
         .to_str()
@@ -355,12 +357,13 @@ fn admit(key: &Key, headers: &HeaderMap) -> Result<(), Response> {
             "InvalidAuthenticationToken",
             "The access token is invalid.",
             None,
-        )),
+        )
+        .into()),
     }
 }
 
 /// How long a query may take, by `Prefer: wait=<seconds>`. Other preferences are none of ours.
-fn wait(headers: &HeaderMap) -> Result<Duration, Response> {
+fn wait(headers: &HeaderMap) -> Result<Duration, Failed> {
     let mut seconds = WAIT;
     for value in headers.get_all("prefer") {
         let text = value.to_str().unwrap_or_default();
@@ -376,7 +379,7 @@ fn wait(headers: &HeaderMap) -> Result<Duration, Response> {
                     .filter(|seconds| (1..=MOST_WAIT).contains(seconds))
                     .ok_or_else(|| {
                         let why = format!("wait is 1 to {MOST_WAIT} seconds");
-                        bad("InvalidPreferHeader", &why)
+                        Failed::from(bad("InvalidPreferHeader", &why))
                     })?;
             }
         }

@@ -12,6 +12,11 @@ const QUERY: &str = include_str!("../../../queries/cosmos_query_evidence.kql");
 /// How late telemetry may still arrive.
 const LAG: Duration = Duration::minutes(15);
 
+/// When a window of `days` days that is asked for at `now` begins.
+pub(super) fn begins(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    now - LAG - Duration::days(i64::from(days))
+}
+
 /// Asks for the queries and writes of `days` days before `now`.
 pub(super) async fn read(
     azure: &Azure,
@@ -19,7 +24,7 @@ pub(super) async fn read(
     days: u32,
     now: DateTime<Utc>,
 ) -> Result<Evidence, Error> {
-    let from = now - LAG - Duration::days(i64::from(days));
+    let from = begins(now, days);
     let at = now.to_rfc3339_opts(SecondsFormat::Micros, true);
     let text = with_values(&[
         ("account_", text(&place.account)),

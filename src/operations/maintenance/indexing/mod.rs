@@ -8,17 +8,18 @@ mod decide;
 mod evidence;
 mod sql;
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
 
 use super::TaskResult;
 use crate::app::App;
 use crate::azure::logs::Scope;
 use crate::azure::{Error, cosmos, log_analytics};
-use crate::changes::{apply, id, open_on};
-use crate::domain::{Change, ChangeKind, Finding, Mutation, ResourceId};
+use crate::changes::{ChangeRecord, all, apply, id, open_on};
+use crate::domain::{Change, ChangeKind, Finding, IndexingPolicy, Mutation, Outcome, ResourceId};
 use crate::estate::{Cosmos, Kind, Stamp};
 use crate::journal::{Journal, Run};
-use decide::{Judged, Standing, judge};
+use decide::{Changed, Judged, Standing, dearer, judge};
 
 /// Who proposes what this task finds.
 const PROPOSER: &str = "poolkeeper";
@@ -36,8 +37,8 @@ struct Place {
 
 /// Looks at every container that the estate names, and proposes what its index should be.
 ///
-/// A container without logged queries is a finding, and so is one that cannot be read; neither
-/// stops another. How far Azure is with building an index is not told: Resource Manager does not
+/// A container without logged queries is a finding, and so is one that cannot be read, or whose
+/// queries have cost more since its index was changed; none stops another. How far Azure is with building an index is not told: Resource Manager does not
 /// say.
 ///
 /// Errors: the store or the journal, or nothing at all could be read.
@@ -88,8 +89,9 @@ pub(super) async fn run(
             open.push(place);
         }
     }
+    let made = recent(app, estate.indexing.days).await?;
     // Made before the stream is: a lazy closure over references is not `Send` enough.
-    let reads: Vec<_> = open.iter().map(|place| gather(app, place)).collect();
+    let reads: Vec<_> = open.iter().map(|place| gather(app, place, &made)).collect();
     let outcomes: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
     let mut total = Judged::default();
     let mut read = 0_u64;
@@ -184,28 +186,87 @@ async fn of_stamp(
     Ok(Ok(cosmos.containers.iter().map(place).collect()))
 }
 
-async fn gather(app: &App, place: &Place) -> anyhow::Result<(Standing, Judged)> {
-    let (estate, azure) = (app.estate()?, app.azure()?);
-    let (container, evidence) = tokio::try_join!(
+/// The changes of indexes that were made within the window, the newest first.
+async fn recent(app: &App, days: u32) -> anyhow::Result<Vec<ChangeRecord>> {
+    const PAGE: usize = 200;
+    let since = evidence::begins(app.clock.now(), days);
+    // A proposal may have waited before it was made.
+    let oldest = since
+        - app
+            .estate()?
+            .policy(ChangeKind::CosmosIndexing)
+            .approval_lasts
+            * 2;
+    let (mut made, mut from) = (Vec::new(), None);
+    loop {
+        let page = all(app, from, PAGE, None).await?;
+        let is_old = page.changes.last().is_some_and(|c| c.proposed < oldest);
+        made.extend(page.changes.into_iter().filter(|record| {
+            record.change.kind() == ChangeKind::CosmosIndexing
+                && matches!(record.outcome, Some(Outcome::Verified { .. }))
+                && record.settled.is_some_and(|at| at > since)
+        }));
+        from = page.next;
+        if is_old || from.is_none() {
+            return Ok(made);
+        }
+    }
+}
+
+/// What there is and what is to be said of it. Evidence that cannot be read is a finding.
+async fn gather(
+    app: &App,
+    place: &Place,
+    made: &[ChangeRecord],
+) -> anyhow::Result<(Standing, Judged)> {
+    let (estate, azure, now) = (app.estate()?, app.azure()?, app.clock.now());
+    let days = estate.indexing.days;
+    let (container, evidence) = tokio::join!(
         cosmos::container(azure, &place.id),
-        evidence::read(azure, place, estate.indexing.days, app.clock.now()),
-    )?;
+        evidence::read(azure, place, days, now),
+    );
+    let container = container?;
     let standing = Standing {
         policy: container.policy,
         keys: container.keys,
     };
-    let judged = judge(
-        &standing,
-        &evidence,
-        u64::from(estate.indexing.least_queries),
-    );
+    let evidence = match evidence {
+        Ok(evidence) => evidence,
+        Err(error) => {
+            let why = format!("what it is asked cannot be read, so nothing is said: {error}");
+            let judged = Judged {
+                findings: vec![("indexing-no-evidence", why)],
+                ..Judged::default()
+            };
+            return Ok((standing, judged));
+        }
+    };
+    let least = u64::from(estate.indexing.least_queries);
+    let mut judged = judge(&standing, &evidence, least);
+    let last = made
+        .iter()
+        .find(|record| record.change.resource == place.id);
+    let changed = last.and_then(|record| {
+        Some(Changed {
+            id: record.id.to_string(),
+            day: day(evidence::begins(now, days), record.settled?)?,
+        })
+    });
+    judged
+        .findings
+        .extend(changed.and_then(|changed| dearer(&evidence, &changed)));
     Ok((standing, judged))
+}
+
+/// In which day since `from` a time lies.
+fn day(from: DateTime<Utc>, at: DateTime<Utc>) -> Option<u32> {
+    u32::try_from((at - from).num_days()).ok()
 }
 
 fn propose(
     place: &Place,
     standing: Standing,
-    to: crate::domain::IndexingPolicy,
+    to: IndexingPolicy,
     evidence: Vec<String>,
     days: u32,
 ) -> Change {
