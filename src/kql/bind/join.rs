@@ -489,3 +489,66 @@ pub(super) fn option(options: &[NamedOption], name: &str) -> Result<Option<(Stri
         }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn a_null_key_joins_nothing() {
+        for (name, text, expected) in [
+            (
+                "one left row a key",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"]"#,
+            ),
+            (
+                "inner",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=inner (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [1,"y",1,"p"] [1,"y",1,"q"]"#,
+            ),
+            (
+                "left outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where k != 1 or isnull(k) | join kind=leftouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [2,"z",null,""] [null,"n",null,""]"#,
+            ),
+            (
+                "right outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where a == "x" | join kind=rightouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [null,"",3,"r"] [null,"",null,"m"]"#,
+            ),
+            (
+                "left semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [1,"x"] [1,"y"]"#,
+            ),
+            (
+                "left anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftanti (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [2,"z"] [null,"n"]"#,
+            ),
+            (
+                "right semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [1,"p"] [1,"q"]"#,
+            ),
+            (
+                "right anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightantisemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [3,"r"] [null,"m"]"#,
+            ),
+            (
+                "lookup",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | lookup (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,b:string | [1,"x","p"] [1,"x","q"]"#,
+            ),
+            (
+                "other names",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | join kind=inner (datatable(j:long)[1]) on $left.k == $right.j"#,
+                r#"k:long,a:string,j:long | [1,"x",1]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}
