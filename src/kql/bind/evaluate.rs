@@ -521,3 +521,71 @@ fn kind(value: &Json) -> Option<Type> {
         Json::Array(_) | Json::Bag(_) => Type::Dynamic,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn plugins_turn_tables_round() {
+        for (name, text, expected) in [
+            (
+                "a column of both",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | evaluate bag_unpack(d)"#,
+                "`bag_unpack`: `x` is a column already; say which one stays with `columnsConflict`",
+            ),
+            (
+                "prefix",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | evaluate bag_unpack(d, "p_")"#,
+                r#"x:string,p_a:dynamic,p_b:string,p_x:string | ["p",1,"t",""] ["q",2.5,"","own"]"#,
+            ),
+            (
+                "keep",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | evaluate bag_unpack(d, columnsConflict="keep_source", ignoredProperties=dynamic(["b"]))"#,
+                r#"x:string,a:dynamic | ["p",1] ["q",2.5]"#,
+            ),
+            (
+                "replace",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | project x, d=bag_pack("x", d.a) | evaluate bag_unpack(d, columnsConflict="replace_source")"#,
+                "x:dynamic | [1] [2.5]",
+            ),
+            (
+                "declared",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | evaluate bag_unpack(d, columnsConflict="replace_source") : (a:long, x:string)"#,
+                r#"a:long,x:string | [1,""] [2,"own"]"#,
+            ),
+            (
+                "declared with the rest",
+                r#"datatable(x:string,d:dynamic)["p",dynamic({"a":1,"b":"t"}),"q",dynamic({"a":2.5,"x":"own"})] | evaluate bag_unpack(d, columnsConflict="keep_source") : (*, a:real)"#,
+                r#"x:string,a:real | ["p",1.0] ["q",2.5]"#,
+            ),
+            (
+                "pivot by a sum",
+                r#"datatable(x:string,k:string,v:long)["p","A",1,"q","B",2,"p","B",3] | evaluate pivot(k, sum(v))"#,
+                r#"x:string,A:long,B:long | ["p",1,3] ["q",0,2]"#,
+            ),
+            (
+                "pivot counts",
+                r#"datatable(x:string,k:string,v:long)["p","A",1,"q","B",2,"p","B",3] | project x, k | evaluate pivot(k)"#,
+                r#"x:string,A:long,B:long | ["p",1,1] ["q",0,1]"#,
+            ),
+            (
+                "pivot declared",
+                r#"datatable(x:string,k:string,v:long)["p","A",1,"q","B",2,"p","B",3] | project x, k | evaluate pivot(k) : (x:string, B:long, A:long, Z:long)"#,
+                r#"x:string,B:long,A:long,Z:long | ["p",1,1,0] ["q",1,0,0]"#,
+            ),
+            (
+                "narrow",
+                r#"datatable(x:string,v:long)["p",1] | evaluate narrow()"#,
+                r#"Row:long,Column:string,Value:string | [0,"x","p"] [0,"v","1"]"#,
+            ),
+            (
+                "others",
+                "print x=1 | evaluate autocluster()",
+                "`evaluate autocluster` is not implemented",
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}

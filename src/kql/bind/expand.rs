@@ -212,3 +212,76 @@ pub(super) fn broken(input: Plan, schema: Schema, stage: impl Breaker + 'static)
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn arrays_become_rows_side_by_side() {
+        for (name, text, expected) in [
+            (
+                "the longest makes the rows",
+                r#"datatable(a:dynamic,b:dynamic)[dynamic([1,2]),dynamic(["x"])] | mv-expand a, b"#,
+                r#"a:dynamic,b:dynamic | [1,"x"] [2,null]"#,
+            ),
+            (
+                "a null is a row, an empty array none",
+                r#"datatable(a:dynamic,n:long)[dynamic(null),1,dynamic([]),2,dynamic("s"),3] | mv-expand a"#,
+                r#"a:dynamic,n:long | [null,1] ["s",3]"#,
+            ),
+            (
+                "an empty array beside a null",
+                "datatable(a:dynamic,b:dynamic)[dynamic([]),dynamic(null)] | mv-expand a, b",
+                "a:dynamic,b:dynamic | [null,null]",
+            ),
+            (
+                "bags of one",
+                r#"datatable(a:dynamic)[dynamic({"k":1,"l":2})] | mv-expand a"#,
+                r#"a:dynamic | [{"k":1}] [{"l":2}]"#,
+            ),
+            (
+                "bags as pairs",
+                r#"datatable(a:dynamic)[dynamic({"k":1})] | mv-expand bagexpansion=array a"#,
+                r#"a:dynamic | [["k",1]]"#,
+            ),
+            (
+                "a text is not read as a number",
+                r#"datatable(a:dynamic)[dynamic([1,"2",2.5])] | mv-expand a to typeof(long)"#,
+                "a:long | [1] [null] [2]",
+            ),
+            (
+                "places and a limit",
+                "datatable(a:dynamic)[dynamic([7,8,9])] | mv-expand with_itemindex=i x=a limit 2",
+                "a:dynamic,x:dynamic,i:long | [[7,8,9],7,0] [[7,8,9],8,1]",
+            ),
+            (
+                "texts are no arrays",
+                r#"print s="a" | mv-expand s"#,
+                "an array or bag is needed, and this is string",
+            ),
+            (
+                "a subquery for each row",
+                "datatable(a:dynamic,n:long)[dynamic([1,2]),1,dynamic([]),2,dynamic([5]),3] | mv-apply a to typeof(long) on (summarize s=sum(a))",
+                "n:long,s:long | [1,3] [3,5]",
+            ),
+            (
+                "results take the places of columns",
+                "datatable(a:dynamic,n:long)[dynamic([1,2]),5] | mv-apply x=a to typeof(long) on (extend n=x*n)",
+                "a:dynamic,n:long,x:long | [[1,2],5,1] [[1,2],10,2]",
+            ),
+            (
+                "a subquery that looks twice",
+                "datatable(a:dynamic)[dynamic([1,3]),dynamic([4])] | mv-apply x=a to typeof(long) on (as T | join kind=inner (T | summarize m=max(x)) on $left.x == $right.m | project x)",
+                "a:dynamic,x:long | [[1,3],3] [[4],4]",
+            ),
+            (
+                "groups apart",
+                r#"datatable(k:string,v:long)["a",1,"b",2,"a",3] | partition by k (top 1 by v)"#,
+                r#"k:string,v:long | ["a",3] ["b",2]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}

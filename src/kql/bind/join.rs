@@ -142,10 +142,10 @@ impl Binder<'_> {
                         name.span,
                     )?
                 }
-                Condition::Equal(a, b, at) => {
+                Condition::Equal(a_side, b_side, at) => {
                     let width = left.schema.len();
                     let mut bound = Vec::with_capacity(2);
-                    for side in [a, b] {
+                    for side in [a_side, b_side] {
                         let mut cx = Context::row(scope, &left.schema, false);
                         cx.right = Some(&right.schema);
                         bound.push(self.expr(side, &mut cx)?);
@@ -154,6 +154,13 @@ impl Binder<'_> {
                         bound.pop().expect("two sides"),
                         bound.pop().expect("two sides"),
                     );
+                    for (side, bound) in [a_side, b_side].into_iter().zip([&a, &b]) {
+                        if !matches!(bound.kind, ExprKind::Column(_)) {
+                            let message = "a side of a key is a column, `$left.a` or `$right.b`";
+                            return Err(Error::semantic(side.span, message)
+                                .hint("compute it with `extend` before the join"));
+                        }
+                    }
                     match (side_of(&a, width), side_of(&b, width)) {
                         (Some(false), Some(true)) => key(a, shifted(b, width), at)?,
                         (Some(true), Some(false)) => key(b, shifted(a, width), at)?,
@@ -461,4 +468,67 @@ pub(super) fn option(options: &[NamedOption], name: &str) -> Result<Option<(Stri
             ));
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn a_null_key_joins_nothing() {
+        for (name, text, expected) in [
+            (
+                "one left row a key",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"]"#,
+            ),
+            (
+                "inner",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=inner (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [1,"y",1,"p"] [1,"y",1,"q"]"#,
+            ),
+            (
+                "left outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where k != 1 or isnull(k) | join kind=leftouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [2,"z",null,""] [null,"n",null,""]"#,
+            ),
+            (
+                "right outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where a == "x" | join kind=rightouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [null,"",3,"r"] [null,"",null,"m"]"#,
+            ),
+            (
+                "left semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [1,"x"] [1,"y"]"#,
+            ),
+            (
+                "left anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftanti (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [2,"z"] [null,"n"]"#,
+            ),
+            (
+                "right semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [1,"p"] [1,"q"]"#,
+            ),
+            (
+                "right anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightantisemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [3,"r"] [null,"m"]"#,
+            ),
+            (
+                "lookup",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | lookup (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,b:string | [1,"x","p"] [1,"x","q"]"#,
+            ),
+            (
+                "other names",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | join kind=inner (datatable(j:long)[1]) on $left.k == $right.j"#,
+                r#"k:long,a:string,j:long | [1,"x",1]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
 }

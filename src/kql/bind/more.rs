@@ -207,3 +207,41 @@ fn clr(ty: Type) -> &'static str {
         Type::Dynamic => "System.Object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn small_operators_do_what_they_say() {
+        for (name, text, expected) in [
+            (
+                "names that are computed",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | take 1 | project-by-names "v", dynamic(["k*", "none"])"#,
+                r#"v:long,k:string | [1,"a"]"#,
+            ),
+            (
+                "a schema that holds",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | take 1 | assert-schema (k:string, j:string, v:long) | count"#,
+                "Count:long | [1]",
+            ),
+            (
+                "a schema that does not",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | assert-schema (k:string)"#,
+                "the table is not of this schema but (k: string, j: string, v: long)",
+            ),
+            (
+                "refused by name",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | reduce by k"#,
+                "operator `reduce` is not implemented",
+            ),
+            (
+                "keys of joins are columns",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | join (print q=1) on $left.v == $right.q + 1"#,
+                "a side of a key is a column, `$left.a` or `$right.b`",
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}

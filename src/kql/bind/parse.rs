@@ -280,3 +280,71 @@ pub(super) fn staged(input: Plan, schema: Schema, stage: impl Stage + 'static) -
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn texts_become_columns() {
+        for (name, text, expected) in [
+            (
+                "what does not fit is null",
+                r#"datatable(s:string)["a=1;b=2","a=x;b=3"] | parse s with "a=" a:long ";b=" b:long"#,
+                r#"s:string,a:long,b:long | ["a=1;b=2",1,2] ["a=x;b=3",null,null]"#,
+            ),
+            (
+                "relaxed keeps the rest",
+                r#"datatable(s:string)["a=x;b=3","z"] | parse kind=relaxed s with "a=" a:long ";b=" b:long"#,
+                r#"s:string,a:long,b:long | ["a=x;b=3",null,3] ["z",null,null]"#,
+            ),
+            (
+                "where leaves rows out, a capture replaces",
+                r#"datatable(s:string)["a=1;b=2","z"] | parse-where s with "a=" s ";b=" b:long"#,
+                r#"s:string,b:long | ["1",2]"#,
+            ),
+            (
+                "stars skip lines",
+                r#"print s="x\ny=5 z" | parse s with * "y=" y:long *"#,
+                r#"s:string,y:long | ["x\ny=5 z",5]"#,
+            ),
+            (
+                "expressions are greedy",
+                r#"print s="k=a,b,c" | parse kind=regex s with "k=" a "," b | project a, b"#,
+                r#"a:string,b:string | ["a,b","c"]"#,
+            ),
+            (
+                "unless told",
+                r#"print s="K=a,b,c" | parse kind=regex flags=Ui s with "k=" a "," b | project a, b"#,
+                r#"a:string,b:string | ["a","b,c"]"#,
+            ),
+            (
+                "a star after a text",
+                r#"print s="a" | parse s with "a" b *"#,
+                "`*` may not follow a string column: where the column ends is not said",
+            ),
+            (
+                "pairs",
+                r#"print s="a:1, b:'x, y', a:2" | parse-kv s as (a:long, b:string, c:string) with (pair_delimiter=",", kv_delimiter=":", quote="'") | project-away s"#,
+                r#"a:long,b:string,c:string | [1,"x, y",""]"#,
+            ),
+            (
+                "greedy values",
+                r#"print s="n=John Doe c=New York" | parse-kv s as (n:string, c:string) with (pair_delimiter=" ", kv_delimiter="=", greedy=true) | project-away s"#,
+                r#"n:string,c:string | ["John Doe","New York"]"#,
+            ),
+            (
+                "words",
+                r#"print s="[INFO] Id:45, Text: 'a b'" | parse-kv s as (Id:long, Text:string) with (quote="'") | project-away s"#,
+                r#"Id:long,Text:string | [45,"a b"]"#,
+            ),
+            (
+                "expression",
+                r#"print s="<a|1><b|2>" | parse-kv s as (a:long, b:long) with (regex=@"<(\w+)\|(\d+)>") | project-away s"#,
+                "a:long,b:long | [1,2]",
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}

@@ -226,14 +226,25 @@ fn smart(schemas: &[Schema], used: &[&str]) -> Vec<Shown> {
             continue;
         }
         kept.push(field.name.clone());
-        let same = types.iter().all(|ty| *ty == types[0]);
-        let ty = (!same && !named).then_some(Type::Dynamic);
+        let ty = match single(schemas, &field.name) {
+            None if !named => Some(Type::Dynamic),
+            single => single,
+        };
         columns.push(Shown::Column(field.name.clone(), ty));
     }
     if rest {
         columns.push(Shown::Pack(kept));
     }
     columns
+}
+
+/// The type of a column, when all tables that have it agree.
+fn single(schemas: &[Schema], name: &str) -> Option<Type> {
+    let mut types = schemas
+        .iter()
+        .filter_map(|schema| schema.index(name).map(|at| schema.fields[at].ty));
+    let first = types.next()?;
+    types.all(|ty| ty == first).then_some(first)
 }
 
 fn projected(schemas: &[Schema], project: &[syntax::Column]) -> Result<Vec<Shown>> {
@@ -267,7 +278,7 @@ fn projected(schemas: &[Schema], project: &[syntax::Column]) -> Result<Vec<Shown
                 Error::semantic(value.span, format!("no column `{name}`")).nearest(name, known)
             );
         }
-        columns.push(Shown::Column(name.clone(), ty));
+        columns.push(Shown::Column(name.clone(), ty.or(single(schemas, name))));
     }
     // Columns that are shown are not in the bag again.
     let named: Vec<String> = columns
@@ -633,5 +644,68 @@ fn as_text(expr: syntax::Expr) -> syntax::Expr {
             }],
         },
         span,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn terms_are_looked_for_everywhere() {
+        for (name, text, expected) in [
+            (
+                "in two tables",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; search in (A,B) "hello""#,
+                r#"$table:string,a:long,b:string,d:real | ["A",1,"hello world",null] ["B",null,"say hello",2.5]"#,
+            ),
+            (
+                "a column of one of them",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; search in (A,B) d > 1 and "hell*""#,
+                r#"$table:string,a:long,b:string,d:real | ["B",null,"say hello",2.5]"#,
+            ),
+            (
+                "a column of none",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; search in (A,B) dd > 1"#,
+                "no column `dd`",
+            ),
+            (
+                "minding case",
+                r#"datatable(a:long,b:string,c:dynamic)[1,"hello world",dynamic(null),2,"xyz",dynamic({"q":"Hello"})] | search kind=case_sensitive "Hello" | project a"#,
+                "a:long | [2]",
+            ),
+            (
+                "in a column",
+                r#"datatable(a:long,b:string,c:dynamic)[1,"hello world",dynamic(null),2,"xyz",dynamic({"q":"Hello"})] | search b:"hel*ld" or a == 2 | project a"#,
+                "a:long | [1] [2]",
+            ),
+            (
+                "inside and outside",
+                r#"datatable(a:long,b:string,c:dynamic)[1,"hello world",dynamic(null),2,"xyz",dynamic({"q":"Hello"})] | search "*ell*" and not("world") | project a"#,
+                "a:long | [2]",
+            ),
+            (
+                "a star in where",
+                r#"datatable(a:long,b:string,c:dynamic)[1,"hello world",dynamic(null),2,"xyz",dynamic({"q":"Hello"})] | where * has "hello" | project a"#,
+                "a:long | [1] [2]",
+            ),
+            (
+                "find packs the rest",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; find in (A,B) where b has "hello""#,
+                r#"source_:string,b:string,pack_:dynamic | ["A","hello world",{"a":1}] ["B","say hello",{"d":2.5}]"#,
+            ),
+            (
+                "find shows what is named",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; find withsource=s in (A,B) where b has "hello" project d, b:string"#,
+                r#"s:string,d:real,b:string | ["A",null,"hello world"] ["B",2.5,"say hello"]"#,
+            ),
+            (
+                "find leaves out tables",
+                r#"let A = datatable(a:long,b:string)[1,"hello world",2,"xyz"]; let B = datatable(b:string,d:real)["say hello",2.5]; find in (A,B) where d > 1"#,
+                r#"source_:string,b:string,d:real | ["B","say hello",2.5]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
     }
 }

@@ -155,10 +155,8 @@ impl Binder<'_> {
         let ty = match value.ty {
             Type::DateTime | Type::TimeSpan => value.ty,
             Type::Int | Type::Long | Type::Real => {
-                let types = ends.iter().map(|(ty, _)| *ty).chain([step.ty]);
-                let wide = types.fold(Some(value.ty), |wide, ty| {
-                    wide.and_then(|wide| compare::widest(wide, ty))
-                });
+                let mut types = ends.iter().map(|(ty, _)| *ty).chain([step.ty]);
+                let wide = types.try_fold(value.ty, compare::widest);
                 match wide {
                     Some(Type::Int | Type::Long) => Type::Long,
                     Some(Type::Real) => Type::Real,
@@ -207,5 +205,53 @@ impl Binder<'_> {
 
     fn bound_end(&mut self, end: &syntax::Expr, scope: &Scope) -> Result<(Expr, Span)> {
         Ok((self.scalar(end, scope)?, end.span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn rows_become_series() {
+        for (name, text, expected) in [
+            (
+                "bins from the start",
+                "range n from 1 to 10 step 1 | make-series c=count(), m=max(n)-min(n) on n from 0 to 12 step 4",
+                "c:dynamic,m:dynamic,n:dynamic | [[3,4,3],[2,3,2],[0,4,8]]",
+            ),
+            (
+                "ends of each series from its rows",
+                r#"datatable(n:long,k:string)[1,"a",3,"a",2,"b"] | make-series c=count() default=-1 on n step 1 by k"#,
+                r#"k:string,c:dynamic,n:dynamic | ["a",[1,-1,1],[1,2,3]] ["b",[1],[2]]"#,
+            ),
+            (
+                "a range includes its end",
+                "range n from 1 to 10 step 1 | make-series c=count() on n in range(4, 8, 4)",
+                "c:dynamic,n:dynamic | [[4,1],[4,8]]",
+            ),
+            (
+                "no rows, no series",
+                "range n from 1 to 10 step 1 | take 0 | make-series c=count() on n from 0 to 4 step 2",
+                "c:dynamic,n:dynamic | ",
+            ),
+            (
+                "unless told",
+                "range n from 1 to 10 step 1 | take 0 | make-series kind=nonempty c=count() default=7 on n from 0 to 4 step 2",
+                "c:dynamic,n:dynamic | [[7,7],[0,2]]",
+            ),
+            (
+                "times",
+                "datatable(t:datetime,v:real)[datetime(2020-01-01),1.5] | make-series sum(v) on t from datetime(2020-01-01) to datetime(2020-01-02 12:00) step 1d",
+                r#"sum_v:dynamic,t:dynamic | [[1.5,0.0],["2020-01-01T00:00:00.0000000Z","2020-01-02T00:00:00.0000000Z"]]"#,
+            ),
+            (
+                "a step without length",
+                "range n from 1 to 2 step 1 | make-series c=count() on n step 0",
+                "the step of a series must be above zero",
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
     }
 }

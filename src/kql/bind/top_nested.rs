@@ -151,3 +151,41 @@ fn push(schema: &mut Schema, name: String, ty: Type, span: Span) -> Result<()> {
     schema.fields.push(Field::new(name, ty));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn the_greatest_of_each_level_stay() {
+        for (name, text, expected) in [
+            (
+                "others",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | top-nested 2 of k with others="rest" by sum(v), top-nested 1 of j by m=max(v) asc"#,
+                r#"k:string,aggregated_k:long,j:string,m:long | ["b",10,"x",10] ["c",4,"z",4] ["rest",3,"",null]"#,
+            ),
+            (
+                "others of a lower level",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | top-nested 1 of k by sum(v), top-nested 1 of j with others="other" by max(v)"#,
+                r#"k:string,aggregated_k:long,j:string,aggregated_j:long | ["b",10,"x",10] ["",null,"other",4]"#,
+            ),
+            (
+                "all of a level",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | top-nested of k by i=max(1), top-nested 1 of v by l=max(v) | project-away i, l"#,
+                r#"k:string,v:long | ["a",2] ["b",10] ["c",4]"#,
+            ),
+            (
+                "hitters by count",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | top-hitters 1 of k"#,
+                r#"k:string,approximate_count_k:long | ["a",2]"#,
+            ),
+            (
+                "hitters by sum",
+                r#"datatable(k:string,j:string,v:long)["a","x",1,"a","y",2,"b","x",10,"c","z",4] | top-hitters 1 of k by v"#,
+                r#"k:string,approximate_sum_v:long | ["b",10]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
+}
