@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::estate::Estate;
-use crate::local::telemetry::{self, Capacity, Cell, Fault, Model, Plan, Table, Trace, Written};
+use crate::local::telemetry::{self, Cell, Conditions, Fault, Model, Plan, Table, Trace, Written};
 
 #[derive(Subcommand)]
 pub(super) enum Arguments {
@@ -74,19 +74,18 @@ fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
         .div_euclid(60);
     let first = until - i64::from(arguments.days) * 1440;
     let from = first - first.rem_euclid(1440);
-    // A little more, so that chance does not make it less.
-    let rows = arguments.requests as f64 * 1.004;
-    let model = Model::new(
+    let mut model = Model::new(
         Plan {
             seed: arguments.seed,
             tenants: usize::try_from(arguments.tenants)?,
-            rows_per_minute: rows / (f64::from(arguments.days) * 1440.0),
             sampling: arguments.sampling,
             faults: arguments.fault.clone(),
             trace,
+            ..Plan::default()
         },
         &estate,
     );
+    model.scale(arguments.requests as f64, from, until)?;
     for fault in &arguments.fault {
         if let Some(tenant) = &fault.tenant {
             anyhow::ensure!(
@@ -102,8 +101,9 @@ fn generate(arguments: &Generate) -> anyhow::Result<ExitCode> {
             eprint!("\r{done} of {all} files of each table");
         }
     };
-    let capacity = Capacity::default();
-    let written = telemetry::generate(&arguments.data, &model, &capacity, from, until, &progress)?;
+    let conditions = Conditions::default();
+    let written =
+        telemetry::generate(&arguments.data, &model, &conditions, from, until, &progress)?;
     if !arguments.json {
         eprintln!();
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 
+use super::simulator::Subject;
 use super::storage::Refusal;
-use super::telemetry::{Capacity, Keeping, Living, Model, Plan};
+use super::telemetry::{Conditions, Keeping, Living, Model, Plan};
 use super::world::{World, find, throughput};
 use crate::estate::{Estate, Kind};
 
@@ -29,7 +30,7 @@ impl Teller {
     ///
     /// Errors: no thread can be started.
     pub(super) fn start(
-        world: World,
+        subject: Subject,
         estate: Estate,
         dir: PathBuf,
         rows_per_minute: f64,
@@ -42,9 +43,10 @@ impl Teller {
             };
             let model = Model::new(plan, &estate);
             match Living::open(&dir, Keeping::default()) {
-                Ok(living) => go_on(&world, &estate, &model, living, &closed),
+                Ok(living) => go_on(&subject, &estate, &model, living, &closed),
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "no telemetry is written")
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "no telemetry is written");
                 }
             }
         };
@@ -55,22 +57,34 @@ impl Teller {
     }
 }
 
-fn go_on(world: &World, estate: &Estate, model: &Model, mut living: Living, closed: &Receiver<()>) {
+fn go_on(
+    subject: &Subject,
+    estate: &Estate,
+    model: &Model,
+    mut living: Living,
+    closed: &Receiver<()>,
+) {
     let mut wait = Duration::ZERO;
     while closed.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        let Some((world, faults)) = subject.look() else {
+            return;
+        };
         let now = world.clock().now_ms().div_euclid(60_000);
         if living.until().is_some_and(|until| until >= now) {
             wait = EVERY;
             continue;
         }
-        let step = block_on(capacity(world, estate))
+        let offered = block_on(offered(&world, estate));
+        drop(world);
+        let step = offered
             .map_err(|refusal| anyhow::anyhow!("read the simulated estate: {refusal}"))
-            .and_then(|capacity| living.step(model, &capacity, now));
+            .and_then(|offered| living.step(model, &Conditions { faults, ..offered }, now));
         wait = match step {
             Ok(Some(_)) => Duration::ZERO,
             Ok(None) => EVERY,
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "telemetry cannot be written");
+                let error = format!("{error:#}");
+                tracing::warn!(error, "telemetry cannot be written");
                 AFTER_FAILURE
             }
         };
@@ -78,11 +92,11 @@ fn go_on(world: &World, estate: &Estate, model: &Model, mut living: Living, clos
 }
 
 /// What the estate offers now, relative to what its load was designed for.
-async fn capacity(world: &World, estate: &Estate) -> Result<Capacity, Refusal> {
+async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> {
     let estate = estate.clone();
     world
         .run(move |db, _| {
-            let mut out = Capacity::default();
+            let mut out = Conditions::default();
             let accounts = estate
                 .resources()
                 .iter()

@@ -83,7 +83,7 @@ impl Services {
     pub fn tell(&mut self) -> anyhow::Result<()> {
         if self.requests_per_minute > 0.0 && self.teller.is_none() {
             self.teller = Some(Teller::start(
-                self.simulator.world().clone(),
+                self.simulator.subject(),
                 self.estate.clone(),
                 self.telemetry.clone(),
                 self.requests_per_minute,

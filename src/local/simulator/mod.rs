@@ -15,7 +15,7 @@ mod vault;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -34,6 +34,7 @@ pub use service::Service;
 
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
+use super::telemetry::Fault as Trouble;
 use super::world::operations::Ending;
 use super::world::{World, seed};
 use crate::estate::{Estate, Kind};
@@ -74,6 +75,8 @@ struct Shared {
     operations_take_ms: AtomicI64,
     /// What was asked of the estate that would change it, done or not: method and path.
     mutations: Mutex<Vec<String>>,
+    /// What telemetry is to tell of, as it was asked for.
+    troubles: Mutex<Vec<(String, Trouble)>>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -91,6 +94,25 @@ pub struct Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// The world as telemetry sees it, as long as it is there.
+pub(super) struct Subject(Weak<Shared>);
+
+impl Subject {
+    /// The world, and what goes wrong in it and shows only in telemetry. `None` when it has ended.
+    pub(super) fn look(&self) -> Option<(World, Vec<Trouble>)> {
+        let shared = self.0.upgrade()?;
+        let troubles = shared
+            .troubles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let troubles = troubles
+            .iter()
+            .map(|(_, trouble)| trouble.clone())
+            .collect();
+        Some((shared.world.clone(), troubles))
     }
 }
 
@@ -126,6 +148,7 @@ impl Simulator {
             engine: options.engine,
             operations_take_ms: AtomicI64::new(OPERATIONS_TAKE_MS),
             mutations: Mutex::default(),
+            troubles: Mutex::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
             identity_header: uuid::Uuid::new_v4().simple().to_string(),
@@ -148,9 +171,9 @@ impl Simulator {
         self.port
     }
 
-    /// The truth about the estate.
-    pub(super) fn world(&self) -> &World {
-        &self.shared.world
+    /// What telemetry tells of.
+    pub(super) fn subject(&self) -> Subject {
+        Subject(Arc::downgrade(&self.shared))
     }
 
     /// Where it listens.

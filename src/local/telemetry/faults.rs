@@ -56,15 +56,18 @@ impl Fault {
     }
 }
 
-impl FromStr for Fault {
-    type Err = String;
+impl Fault {
+    /// As [`Fault::from_str`], beginning at `minute` when the text says nothing else.
+    ///
+    /// Errors: what is wrong with the text.
+    pub fn beginning(text: &str, minute: i64) -> Result<Self, String> {
+        Self::read(text, Some(minute))
+    }
 
-    /// `KIND,from=TIME,for=DURATION` and, as it applies, `tenant=`, `region=`, `app=`, `share=`,
-    /// `factor=`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn read(text: &str, mut from: Option<i64>) -> Result<Self, String> {
         let mut parts = text.split(',').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        let (mut from, mut lasts) = (None, None);
+        let mut lasts = None;
         let (mut tenant, mut region, mut app) = (None, None, None);
         let (mut portion, mut factor) = (None, None);
         for part in parts {
@@ -117,6 +120,16 @@ impl FromStr for Fault {
             region,
             app,
         })
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    /// `KIND,from=TIME,for=DURATION` and, as it applies, `tenant=`, `region=`, `app=`, `share=`,
+    /// `factor=`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text, None)
     }
 }
 

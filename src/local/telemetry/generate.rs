@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::files::{Folder, pieces};
-use super::model::{Capacity, Model};
+use super::model::{Conditions, Model};
 use super::writer::{Written, merge, write_piece};
 
 /// How far a generation has come: pieces that are done, and all of them.
@@ -18,7 +18,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub fn generate(
     dir: &Path,
     model: &Model,
-    capacity: &Capacity,
+    conditions: &Conditions,
     from: i64,
     until: i64,
     progress: Progress<'_>,
@@ -34,7 +34,7 @@ pub fn generate(
     let written = Mutex::new(Written::default());
     let work = || -> anyhow::Result<()> {
         while let Some(piece) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let one = write_piece(&folder, model, capacity, piece)?;
+            let one = write_piece(&folder, model, conditions, piece)?;
             written
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::{Folder, pieces};
-use super::model::{Capacity, Model};
+use super::model::{Conditions, Model};
 use super::writer::{Written, merge, write_piece};
 
 /// How telemetry is kept alive.
@@ -56,7 +56,7 @@ impl Living {
     pub fn step(
         &mut self,
         model: &Model,
-        capacity: &Capacity,
+        conditions: &Conditions,
         now: i64,
     ) -> anyhow::Result<Option<Written>> {
         let from = match self.folder.until() {
@@ -69,7 +69,7 @@ impl Living {
         let Some(piece) = pieces(from, now).into_iter().next() else {
             return Ok(None);
         };
-        let written = write_piece(&self.folder, model, capacity, &piece)?;
+        let written = write_piece(&self.folder, model, conditions, &piece)?;
         self.folder.advance(piece.until)?;
         self.folder.compact(merge)?;
         self.folder.keep(self.keeping.retention_days)?;

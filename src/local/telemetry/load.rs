@@ -44,6 +44,15 @@ impl Load {
         working(day, i64::from(local.hour() * 60 + local.minute())) / self.mean
     }
 
+    /// The loads after which all begins again: a week, or the length of what was recorded.
+    pub(super) fn period(&self) -> impl Iterator<Item = f64> {
+        let (from, minutes) = match &self.trace {
+            Some(trace) => (trace.begins, trace.loads.len()),
+            None => (0, 10_080),
+        };
+        (from..).take(minutes).map(|minute| self.at(minute))
+    }
+
     /// The load with the chance of that minute.
     pub(super) fn with_chance(&self, seed: u64, minute: i64) -> f64 {
         let mut random = Random::of(&[seed, 0x10AD, minute.cast_unsigned()]);
@@ -86,7 +95,7 @@ impl Trace {
         Self::parse(&text).with_context(named)
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut counts: Vec<(i64, f64)> = Vec::new();
         for (number, line) in text.lines().enumerate() {
             if line.trim().is_empty() || (number == 0 && line.starts_with("minute")) {

@@ -1,7 +1,7 @@
 //! Telemetry of the embedded estate: what the service, its platform and its people leave behind.
 //!
 //! [`Model`] makes the rows of a minute, as a function of a seed, the minute and the estate's
-//! capacity; [`generate()`] writes weeks of them at once and [`Living`] goes on with the clock. What
+//! conditions; [`generate()`] writes weeks of them at once and [`Living`] goes on with the clock. What
 //! the world itself counted ([`Counters`]) does not come from the rows, so it can judge whoever
 //! queries them. Readers need [`files()`] (which files count), [`schema`] (all columns, also those
 //! that no file has) and [`classic`] (the old names).
@@ -40,7 +40,7 @@ pub use files::files;
 pub use generate::{Progress, generate};
 pub use living::{Keeping, Living};
 pub use load::{Load, Trace};
-pub use model::{Capacity, Model, Plan, SAMPLED_ABOVE};
+pub use model::{Conditions, Model, Plan, SAMPLED_ABOVE};
 pub use rows::{Batch, Rows, Table, Value};
 pub use schemas::{
     Source, View, ViewColumn, classic, classics, performance_bucket, schema, tables,

@@ -1,6 +1,6 @@
 //! The world that telemetry tells of: who uses the service, how much, and how it copes.
 //!
-//! A minute is a function of the plan, the capacity and the minute alone, so it comes out the same
+//! A minute is a function of the plan, the conditions and the minute alone, so it comes out the same
 //! wherever a range of time is cut.
 
 use std::collections::BTreeMap;
@@ -49,13 +49,16 @@ impl Default for Plan {
     }
 }
 
-/// What the estate offers at a time; changes of it show in what is told afterwards.
+/// What holds in the estate at a time beyond the plan: what it offers, and what goes wrong. Changes
+/// show in what is told afterwards.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Capacity {
+pub struct Conditions {
     /// RU/s of a container relative to what its load was designed for. Without an entry: 1.
     pub throughput: BTreeMap<String, f64>,
     /// Fewest and most replicas of an app. Without an entry: 2 and 10.
     pub replicas: BTreeMap<String, (u32, u32)>,
+    /// Trouble besides that of the plan.
+    pub faults: Vec<Fault>,
 }
 
 /// The generator of telemetry.
@@ -116,6 +119,20 @@ impl Model {
         }
     }
 
+    /// Scales the load so that the minutes from `from` up to but not `until` bring so many rows of
+    /// `AppRequests`, about; without faults hardly fewer.
+    ///
+    /// Errors: the recorded load is silent all that time.
+    pub fn scale(&mut self, rows: f64, from: i64, until: i64) -> anyhow::Result<()> {
+        let loads = (from..until).map(|minute| self.load.with_chance(self.plan.seed, minute));
+        let (_, per_request) = volume(loads, self.plan.sampling);
+        anyhow::ensure!(per_request > 0.0, "the trace counts nothing in that time");
+        // Each minute rounds by chance: half a row, one way or the other.
+        let chance = 1.5 * ((until - from) as f64).sqrt();
+        self.requests = (rows + chance) / per_request;
+        Ok(())
+    }
+
     /// The ids of the tenants, the largest first; [`Counters`] know them by their place here.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
         self.tenants.iter().map(|tenant| tenant.id.as_str())
@@ -130,11 +147,11 @@ impl Model {
     /// All rows of the minutes since 1970 from `from` up to but not `until`, sorted by time, and
     /// what was counted. Everything is held in memory.
     #[must_use]
-    pub fn range(&self, from: i64, until: i64, capacity: &Capacity) -> (Batch, Counters) {
+    pub fn range(&self, from: i64, until: i64, conditions: &Conditions) -> (Batch, Counters) {
         let (mut all, mut minute) = (Batch::default(), Batch::default());
         let mut counting = Counting::new(self.tenants.len());
         for at in from..until {
-            self.minute(at, capacity, &mut minute, &mut counting);
+            self.minute(at, conditions, &mut minute, &mut counting);
             all.take(&mut minute);
         }
         (all, counting.finish())
@@ -144,21 +161,22 @@ impl Model {
     pub(super) fn minute(
         &self,
         minute: i64,
-        capacity: &Capacity,
+        conditions: &Conditions,
         out: &mut Batch,
         counting: &mut Counting,
     ) {
-        let now = self.now(minute, capacity);
+        let now = self.now(minute, conditions);
         let used = traffic::requests(self, &now, out, counting);
         platform::metrics(self, &now, &used, out);
-        seldom::events(self, &now, capacity, out);
+        seldom::events(self, &now, conditions, out);
     }
 
-    fn now(&self, minute: i64, capacity: &Capacity) -> Now<'_> {
+    fn now<'a>(&'a self, minute: i64, conditions: &'a Conditions) -> Now<'a> {
         let load = self.load.with_chance(self.plan.seed, minute);
-        let faults: Vec<&Fault> = self.plan.faults.iter().filter(|f| f.on(minute)).collect();
+        let faults = self.plan.faults.iter().chain(&conditions.faults);
+        let faults = faults.filter(|fault| fault.on(minute)).collect();
         let used = |name: &String| {
-            let offered = capacity.throughput.get(name).copied().unwrap_or(1.0);
+            let offered = conditions.throughput.get(name).copied().unwrap_or(1.0);
             0.31 * load / offered.max(1e-3)
         };
         let sampled = load > SAMPLED_ABOVE;
@@ -177,19 +195,19 @@ impl Model {
                 .map(|c| used(&c.name))
                 .collect(),
             apps: (0..self.names.apps.len())
-                .map(|app| self.app_at(minute, app, capacity))
+                .map(|app| self.app_at(minute, app, conditions))
                 .collect(),
             faults,
         }
     }
 
     /// How an app copes at a minute: replicas follow the load of three minutes before.
-    pub(super) fn app_at(&self, minute: i64, app: usize, capacity: &Capacity) -> AppNow {
+    pub(super) fn app_at(&self, minute: i64, app: usize, conditions: &Conditions) -> AppNow {
         let (fewest, most) = self
             .names
             .apps
             .get(app)
-            .and_then(|app| capacity.replicas.get(&app.name).copied())
+            .and_then(|app| conditions.replicas.get(&app.name).copied())
             .unwrap_or((2, 10));
         // In replicas that would be busy to the last.
         let work = |minute| 1.5 * self.load.with_chance(self.plan.seed, minute);
@@ -224,19 +242,22 @@ impl Now<'_> {
 /// Nanoseconds of a minute.
 pub(super) const MINUTE: i64 = 60_000_000_000;
 
-/// How many rows come of a request, over a week that begins now and then.
+/// How many rows come of a request, over the whole of the load's period.
 fn rows_per_request(load: &Load, sampling: u32) -> f64 {
-    // A week from some Monday on, ten minutes at a time.
-    let loads = (0..1008).map(|step| load.at(29_700_000 + step * 10));
-    let (mut requests, mut rows) = (0.0, 0.0);
-    for load in loads {
-        requests += load;
-        rows += load
-            / if load > SAMPLED_ABOVE {
-                f64::from(sampling.max(1))
-            } else {
-                1.0
-            };
-    }
+    let (requests, rows) = volume(load.period(), sampling);
     if requests > 0.0 { rows / requests } else { 1.0 }
+}
+
+/// Requests, and rows of them, that these minutes bring for each request at the mean load.
+fn volume(loads: impl Iterator<Item = f64>, sampling: u32) -> (f64, f64) {
+    let rows = |load: f64| {
+        if load > SAMPLED_ABOVE {
+            load / f64::from(sampling.max(1))
+        } else {
+            load
+        }
+    };
+    loads.fold((0.0, 0.0), |(requests, all), load| {
+        (requests + load, all + rows(load))
+    })
 }

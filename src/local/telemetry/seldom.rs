@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike as _, TimeZone as _};
 
 use super::faults::FaultKind;
-use super::model::{Capacity, MINUTE, Model, Now};
+use super::model::{Conditions, MINUTE, Model, Now};
 use super::names::{VERSION, guid};
 use super::random::{Random, hash};
 use super::rows::{Batch, Table, Value};
@@ -12,14 +12,14 @@ const LOCATIONS: [&str; 3] = ["Japan East", "Southeast Asia", "East US"];
 /// Minutes between two probes from one place.
 const PROBE_EVERY: i64 = 5;
 
-pub(super) fn events(model: &Model, now: &Now, capacity: &Capacity, out: &mut Batch) {
+pub(super) fn events(model: &Model, now: &Now, conditions: &Conditions, out: &mut Batch) {
     let seed = model.plan.seed;
     let mut random = Random::of(&[seed, 0x5E1D, now.minute.cast_unsigned()]);
     probes(now, &mut random, out);
     boundaries(model, now, &mut random, out);
     signins(now, &mut random, out);
     deployment(model, now, out);
-    scaling(model, now, capacity, out);
+    scaling(model, now, conditions, out);
     if now.minute.rem_euclid(60) == 0 {
         usage(model, now, out);
     }
@@ -277,9 +277,9 @@ fn deployment(model: &Model, now: &Now, out: &mut Batch) {
 }
 
 /// A line for each replica that an app gains or loses, and one of the app's own a minute.
-fn scaling(model: &Model, now: &Now, capacity: &Capacity, out: &mut Batch) {
+fn scaling(model: &Model, now: &Now, conditions: &Conditions, out: &mut Batch) {
     for (place, app) in model.names.apps.iter().enumerate() {
-        let before = model.app_at(now.minute - 1, place, capacity).replicas;
+        let before = model.app_at(now.minute - 1, place, conditions).replicas;
         let after = now.apps[place].replicas;
         if before != after {
             let (reason, at) = ("KEDAScaleTargetActivated", now.begins() + MINUTE / 3);

@@ -82,6 +82,7 @@ pub(super) const QUERIES: &[Query] = &[
     },
 ];
 
+#[expect(clippy::too_many_arguments, reason = "a row of the table below")]
 const fn op(
     name: &'static str,
     app: usize,

@@ -38,7 +38,7 @@ fn small(rows_per_minute: f64) -> Plan {
 }
 
 fn rows(model: &Model, from: i64, minutes: i64) -> Batch {
-    model.range(from, from + minutes, &Capacity::default()).0
+    model.range(from, from + minutes, &Conditions::default()).0
 }
 
 fn text(model: &Model, value: &Value) -> String {
@@ -92,9 +92,9 @@ fn count(dir: &Path, table: Table) -> usize {
 #[test]
 fn a_minute_is_the_same_wherever_a_range_is_cut() {
     let model = model_of(small(12.0));
-    let (whole, counted) = model.range(noon() - 4, noon() + 4, &Capacity::default());
-    let (mut cut, mut sum) = model.range(noon() - 4, noon() - 1, &Capacity::default());
-    let (mut rest, counted_rest) = model.range(noon() - 1, noon() + 4, &Capacity::default());
+    let (whole, counted) = model.range(noon() - 4, noon() + 4, &Conditions::default());
+    let (mut cut, mut sum) = model.range(noon() - 4, noon() - 1, &Conditions::default());
+    let (mut rest, counted_rest) = model.range(noon() - 1, noon() + 4, &Conditions::default());
     cut.take(&mut rest);
     sum.merge(&counted_rest);
     assert!(cut == whole, "the rows differ");
@@ -126,7 +126,7 @@ fn counters_agree_with_the_rows_in_the_files() {
     let written = generate(
         folder.path(),
         &model,
-        &Capacity::default(),
+        &Conditions::default(),
         from,
         until,
         &|_, _| {},
@@ -236,8 +236,8 @@ fn few_tenants_ask_for_most_and_the_day_is_busier_than_the_night() {
         tenants: 40,
         ..small(60.0)
     });
-    let (_, day) = model.range(noon(), noon() + 60, &Capacity::default());
-    let (_, night) = model.range(noon() - 11 * 60, noon() - 10 * 60, &Capacity::default());
+    let (_, day) = model.range(noon(), noon() + 60, &Conditions::default());
+    let (_, night) = model.range(noon() - 11 * 60, noon() - 10 * 60, &Conditions::default());
     assert!(day.total(None).requests > 3 * night.total(None).requests);
     let of = |tenant| day.total(Some(tenant)).requests as f64;
     let ratio = of(0) / of(1).max(1.0);
@@ -287,6 +287,21 @@ fn a_week_brings_about_as_many_rows_as_asked_for() {
         (rows as f64 / wanted - 1.0).abs() < 0.05,
         "{rows} of {wanted}"
     );
+}
+
+#[test]
+fn a_range_can_be_scaled_to_a_number_of_rows() {
+    let mut model = model_of(Plan {
+        trace: Some(
+            Trace::parse("2026-11-02 00:00:00,5\n2026-11-02 00:07:00,9\n").expect("a trace"),
+        ),
+        ..small(1.0)
+    });
+    model
+        .scale(5000.0, noon(), noon() + 200)
+        .expect("there is load");
+    let rows = rows(&model, noon(), 200).rows(Table::Requests).len();
+    assert!((5000..5100).contains(&rows), "{rows}");
 }
 
 #[test]
@@ -382,7 +397,7 @@ fn faults_show_in_what_is_told() {
 
     let slow = model_of(plan(&format!("slow,factor=4,{from}")));
     let p95 = |model: &Model| {
-        let (_, counted) = model.range(noon(), noon() + 10, &Capacity::default());
+        let (_, counted) = model.range(noon(), noon() + 10, &Conditions::default());
         counted
             .total(None)
             .latencies
@@ -397,11 +412,11 @@ fn less_throughput_is_met_with_refusals_and_more_with_none() {
     let model = model_of(small(20.0));
     let refused = |offered: f64| {
         let throughput = ["threads", "messages", "runs", "files"].map(|c| (c.to_owned(), offered));
-        let capacity = Capacity {
+        let conditions = Conditions {
             throughput: throughput.into(),
-            ..Capacity::default()
+            ..Conditions::default()
         };
-        let (batch, _) = model.range(noon(), noon() + 10, &capacity);
+        let (batch, _) = model.range(noon(), noon() + 10, &conditions);
         with(&model, &batch, Table::CosmosRequests, "StatusCode", "429")
     };
     assert!(refused(0.3) > 10);
@@ -418,11 +433,11 @@ fn parts_become_hours_and_hours_days_and_old_days_go() {
         retention_days: 2,
         catch_up_minutes: 120,
     };
-    let capacity = Capacity::default();
+    let conditions = Conditions::default();
     let mut living = Living::open(dir, keeping).expect("a folder");
     let mut follow = |now: i64| {
         while living
-            .step(&model, &capacity, now)
+            .step(&model, &conditions, now)
             .expect("it is written")
             .is_some()
         {}
@@ -469,14 +484,16 @@ fn what_a_killed_process_left_is_cleaned_and_comes_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
     let model = model_of(small(1.0));
-    let capacity = Capacity::default();
+    let conditions = Conditions::default();
     let keeping = Keeping {
         history_days: 0,
         ..Keeping::default()
     };
     let now = at("2026-11-24T00:30:00Z");
     let mut living = Living::open(dir, keeping).expect("a folder");
-    living.step(&model, &capacity, now).expect("it is written");
+    living
+        .step(&model, &conditions, now)
+        .expect("it is written");
     assert!(Living::open(dir, keeping).is_err(), "one writer at a time");
     drop(living);
     let before = count(dir, Table::Requests);
@@ -495,7 +512,7 @@ fn what_a_killed_process_left_is_cleaned_and_comes_again() {
     assert_eq!(count(dir, Table::Requests), before);
     assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1);
     living
-        .step(&model, &capacity, now + 5)
+        .step(&model, &conditions, now + 5)
         .expect("it is written");
     assert_eq!(living.until(), Some(now + 5));
     let all = rows(&model, at("2026-11-24T00:00:00Z"), 35)
@@ -513,7 +530,7 @@ fn telemetry_is_not_generated_over_telemetry() {
         generate(
             folder.path(),
             &model,
-            &Capacity::default(),
+            &Conditions::default(),
             from,
             from + 3,
             &|_, _| {},
@@ -536,7 +553,7 @@ fn files_have_the_types_that_readers_are_promised() {
     let written = generate(
         folder.path(),
         &model,
-        &Capacity::default(),
+        &Conditions::default(),
         from,
         from + 61,
         &|_, _| {},

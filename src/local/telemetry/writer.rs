@@ -22,7 +22,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::{file_schema, record_batch};
 use super::counters::{Counters, Counting};
 use super::files::{Folder, Piece};
-use super::model::{Capacity, Model};
+use super::model::{Conditions, Model};
 use super::rows::{Batch, Rows, Table};
 
 /// Rows of a row group, at most.
@@ -117,7 +117,7 @@ impl Unfinished {
 pub(super) fn write_piece(
     folder: &Folder,
     model: &Model,
-    capacity: &Capacity,
+    conditions: &Conditions,
     piece: &Piece,
 ) -> anyhow::Result<Written> {
     let mut open: Vec<Option<Unfinished>> = Table::ALL.iter().map(|_| None).collect();
@@ -143,7 +143,7 @@ pub(super) fn write_piece(
         Ok(())
     };
     for at in piece.from..piece.until {
-        model.minute(at, capacity, &mut minute, &mut counting);
+        model.minute(at, conditions, &mut minute, &mut counting);
         held.take(&mut minute);
         for rows in held.each().filter(|rows| rows.len() >= HELD) {
             flush(rows).with_context(|| named(rows.table))?;

@@ -122,7 +122,10 @@ impl Request<'_> {
             ],
         );
         // The text of one query in eight is logged.
-        if let Some(query) = call.query.filter(|_| activity.0 % 8 == 0 && !refused) {
+        if let Some(query) = call
+            .query
+            .filter(|_| activity.0.is_multiple_of(8) && !refused)
+        {
             scene.out.of(Table::CosmosQueries).push(
                 at,
                 [
