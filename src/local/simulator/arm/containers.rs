@@ -123,11 +123,10 @@ fn indexed(mut policy: Value) -> Result<Value, Refusal> {
         excluded.push(json!({ "path": ETAG }));
     }
     let mut composites = BTreeSet::new();
-    for composite in policy["compositeIndexes"]
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-    {
+    let list = policy
+        .get_mut("compositeIndexes")
+        .and_then(Value::as_array_mut);
+    for composite in list.into_iter().flatten() {
         let parts = composite.as_array_mut().filter(|parts| parts.len() > 1);
         let parts = parts.ok_or_else(|| bad("A composite index has at least two paths."))?;
         for part in parts.iter_mut() {

@@ -528,6 +528,25 @@ mod tests {
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_ends_the_reader(
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "JOIN", "IN", "VALUE", "TOP",
+                    "OFFSET", "LIMIT", "AS", "c", "t", ".", ".a", "[", "]", "[0]", "(", ")", "{", "}",
+                    "*", "=", ",", ":", "?", "1", "@p", "'x'", "\"y\"", "f(", "-", "--", "é", ";",
+                ]),
+                0..24,
+            ),
+            text in ".{0,40}",
+        ) {
+            let _ = read(&words.join(" "));
+            let _ = read(&format!("SELECT * FROM c WHERE {}", words.join(" ")));
+            let _ = read(&text);
+        }
+    }
+
     #[test]
     fn what_queries_need_an_index_for() {
         for (text, expected) in [
@@ -595,6 +614,32 @@ mod tests {
                 "! a text in it does not end as it begins",
             ),
             ("SELECT * FROM c WHERE c.a = 'it\\'s'", "filter /a"),
+            (
+                "SELECT c.id FROM c WHERE c.type = \"m\" AND (NOT IS_DEFINED(c.gone) OR c.gone = false OR c.n = -1)",
+                "filter /gone /n /type; deep /gone; show /id",
+            ),
+            (
+                "SELECT VALUE {\"id\": c.id, \"n\": ARRAY_LENGTH(c.items)} FROM c",
+                "deep /items; show /id",
+            ),
+            (
+                "SELECT DISTINCT TOP @n VALUE c[\"a\"][\"b\"] FROM c",
+                "filter /a/b",
+            ),
+            ("SELECT VALUE [c.a, SUM(c.b)] FROM c", "filter /b; show /a"),
+            (
+                "SELECT ARRAY(SELECT VALUE t.name FROM t IN c.tags) AS names FROM c",
+                "join /tags/[]; show /tags/[]/name",
+            ),
+            (
+                "SELECT * FROM c WHERE EXISTS (SELECT VALUE 1 FROM t IN c.tags WHERE t = @t) AND c.a LIKE '%x!%' ESCAPE '!'",
+                "filter /a /tags/[]; join /tags/[]",
+            ),
+            (
+                "SELECT c.a limit FROM c",
+                "! it names what is no source of it",
+            ),
+            ("SELECT c.* FROM c", "! a property has no name"),
             ("SELECT 1", "! it has no FROM"),
             ("SELECT * FROM c WHERE ***", "! a value is missing"),
             ("SELECT *** FROM c", "! a value is missing"),
