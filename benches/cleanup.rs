@@ -59,6 +59,7 @@ async fn main() {
         port: 0,
         record: None,
         estate: Some(Estate::parse(&text).expect("an estate")),
+        engine: None,
     })
     .await
     .expect("a simulator");

@@ -24,6 +24,7 @@ pub const NAMES: &[&str] = &[
     "POOLKEEPER_ANCHOR_CONTAINER",
     "POOLKEEPER_QUEUE",
     "POOLKEEPER_ARM_ENDPOINT",
+    "POOLKEEPER_LOGS_ENDPOINT",
     "POOLKEEPER_MODE",
     "POOLKEEPER_EASY_AUTH",
     "POOLKEEPER_OPERATOR_KEYS",
@@ -106,6 +107,10 @@ pub struct AzureSettings {
     /// Azure Resource Manager. `POOLKEEPER_ARM_ENDPOINT`, default `https://management.azure.com`;
     /// anything else must be a loopback address.
     pub arm_endpoint: String,
+    /// Log Analytics' query API. `POOLKEEPER_LOGS_ENDPOINT`, default
+    /// `https://api.loganalytics.azure.com`, or where a loopback `POOLKEEPER_ARM_ENDPOINT` is. It is
+    /// public where that is, and on loopback where that is.
+    pub logs_endpoint: String,
     pub identity: Identity,
     /// Subscriptions that were named on the command line: a developer's credential changes no
     /// other one.
@@ -228,6 +233,26 @@ impl Config {
                 "POOLKEEPER_ARM_ENDPOINT is neither {PUBLIC_ARM} nor a loopback address"
             ));
         }
+        let logs_endpoint = text("POOLKEEPER_LOGS_ENDPOINT").unwrap_or_else(|| {
+            if is_loopback(&arm_endpoint) {
+                arm_endpoint.clone()
+            } else {
+                PUBLIC_LOGS[0].to_owned()
+            }
+        });
+        let is_public_logs = PUBLIC_LOGS.contains(&logs_endpoint.trim_end_matches('/'));
+        // With a stand-in nothing is Azure, and with Azure nothing is a stand-in.
+        let fits = if is_loopback(&arm_endpoint) {
+            is_loopback(&logs_endpoint)
+        } else {
+            is_public_logs
+        };
+        if !fits {
+            problems.push(format!(
+                "POOLKEEPER_LOGS_ENDPOINT is neither {} with Azure itself, nor a loopback address with a stand-in",
+                PUBLIC_LOGS.join(" or ")
+            ));
+        }
         let ceiling = match text("POOLKEEPER_MODE").as_deref().map(str::parse) {
             None => Mode::Act,
             Some(Ok(mode)) => mode,
@@ -325,6 +350,7 @@ impl Config {
             },
             azure: AzureSettings {
                 arm_endpoint,
+                logs_endpoint,
                 identity,
                 named: Vec::new(),
             },
@@ -337,6 +363,11 @@ impl Config {
 }
 
 const PUBLIC_ARM: &str = "https://management.azure.com";
+/// The present name, and the one before it.
+const PUBLIC_LOGS: [&str; 2] = [
+    "https://api.loganalytics.azure.com",
+    "https://api.loganalytics.io",
+];
 
 fn is_loopback(text: &str) -> bool {
     let Ok(url) = url::Url::parse(text) else {
@@ -395,6 +426,42 @@ mod tests {
             !problems.iter().any(|p| p.contains("short")),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn logs_are_asked_of_azure_with_azure_and_of_a_stand_in_with_a_stand_in() {
+        let endpoint = |arm: &str, logs: &str| {
+            let config = read(&[
+                (
+                    "POOLKEEPER_BLOB_ENDPOINT",
+                    "https://a.blob.core.windows.net",
+                ),
+                (
+                    "POOLKEEPER_QUEUE_ENDPOINT",
+                    "https://a.queue.core.windows.net",
+                ),
+                ("POOLKEEPER_ARM_ENDPOINT", arm),
+                ("POOLKEEPER_LOGS_ENDPOINT", logs),
+            ]);
+            config.ok().map(|config| config.azure.logs_endpoint)
+        };
+        let (arm, here) = ("https://management.azure.com", "http://127.0.0.1:4000");
+        let logs = "https://api.loganalytics.azure.com";
+        for (arm, given, expected) in [
+            (arm, "", Some(logs)),
+            (
+                arm,
+                "https://api.loganalytics.io",
+                Some("https://api.loganalytics.io"),
+            ),
+            (here, "", Some(here)),
+            (here, "http://127.0.0.1:4001", Some("http://127.0.0.1:4001")),
+            (here, logs, None),
+            (arm, here, None),
+            (arm, "https://api.loganalytics.azure.com.evil.example", None),
+        ] {
+            assert_eq!(endpoint(arm, given).as_deref(), expected, "{arm} {given}");
+        }
     }
 
     #[test]

@@ -15,9 +15,13 @@ pub enum Plane {
     Blob,
     /// Microsoft Graph: applications of the directory.
     Graph,
+    /// Log Analytics' query API: what is in a workspace.
+    Logs,
 }
 
 impl Plane {
+    pub(super) const ALL: [Self; 5] = [Self::Arm, Self::Vault, Self::Blob, Self::Graph, Self::Logs];
+
     /// The scope that a token is asked for.
     #[must_use]
     pub fn audience(self) -> &'static str {
@@ -26,6 +30,8 @@ impl Plane {
             Self::Vault => "https://vault.azure.net/.default",
             Self::Blob => "https://storage.azure.com/.default",
             Self::Graph => "https://graph.microsoft.com/.default",
+            // Also where the API is asked by its newer name.
+            Self::Logs => "https://api.loganalytics.io/.default",
         }
     }
 
@@ -38,6 +44,10 @@ impl Plane {
             Self::Vault => host.ends_with(".vault.azure.net"),
             Self::Blob => host.ends_with(".blob.core.windows.net"),
             Self::Graph => host == "graph.microsoft.com",
+            Self::Logs => matches!(
+                host.as_str(),
+                "api.loganalytics.azure.com" | "api.loganalytics.io"
+            ),
         }
     }
 }
@@ -51,8 +61,12 @@ impl Azure {
             && url.port_or_known_default() == Some(443)
             && url.host_str().is_some_and(|host| plane.is_host(host));
         // With a stand-in nothing is Azure, and with Azure nothing is a stand-in.
-        let fits = if is_loopback(&self.arm) {
-            url.origin() == self.arm.origin()
+        let stand_in = match plane {
+            Plane::Logs => &self.logs,
+            _ => &self.arm,
+        };
+        let fits = if is_loopback(stand_in) {
+            url.origin() == stand_in.origin()
         } else {
             azure
         };
@@ -82,6 +96,11 @@ mod tests {
     fn azure(arm: &str) -> Azure {
         Azure::open(&AzureSettings {
             arm_endpoint: arm.into(),
+            logs_endpoint: if arm.starts_with("http:") {
+                arm.into()
+            } else {
+                "https://api.loganalytics.azure.com".into()
+            },
             identity: Identity::ClientSecret {
                 tenant: "11111111-2222-4333-8444-555555555555".into(),
                 client_id: "c".into(),
@@ -179,6 +198,26 @@ mod tests {
                 false,
                 false,
             ),
+            (
+                "https://api.loganalytics.azure.com/v1/x",
+                Plane::Logs,
+                true,
+                false,
+            ),
+            ("https://api.loganalytics.io/v1/x", Plane::Logs, true, false),
+            (
+                "https://evil.loganalytics.azure.com/v1/x",
+                Plane::Logs,
+                false,
+                false,
+            ),
+            (
+                "https://api.loganalytics.azure.com/v1/x",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            ("http://127.0.0.1:4000/v1/x", Plane::Logs, false, true),
             ("https://management.azure.com/x", Plane::Vault, false, false),
             ("http://127.0.0.1:4000/x", Plane::Arm, false, true),
             ("http://127.0.0.1:4000/vault/kv", Plane::Vault, false, true),

@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub repeatable: bool,
     /// Asked just before each try, however long the call has waited by then.
     pub permit: Option<&'a dyn Permit>,
+    /// How long an answer is waited for, where that of all calls is too short.
+    pub patience: Option<Duration>,
 }
 
 /// Whether a call that changes something may still be made.
@@ -56,6 +58,7 @@ impl<'a> Call<'a> {
             body: None,
             repeatable,
             permit: None,
+            patience: None,
         }
     }
 
@@ -211,6 +214,9 @@ impl Azure {
             .request(call.method.clone(), call.url.clone())
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .header("x-ms-client-request-id", id);
+        if let Some(patience) = call.patience {
+            request = request.timeout(patience);
+        }
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
@@ -267,6 +273,10 @@ impl Azure {
                 why: format!("a redirect ({status}), which is never followed"),
             }),
             401 => Once::Unauthorized,
+            // Log Analytics' own way of saying so.
+            403 if call.plane == Plane::Logs && super::error::is_about_the_token(&body) => {
+                Once::Unauthorized
+            }
             // Refused before anything was done, whatever the method. Others in the same scope wait
             // as well: their calls would only be refused too.
             429 => {
@@ -297,6 +307,7 @@ impl Azure {
                 done: true,
             },
             408 | 500 | 502 | 503 | 504 => unclear(format!("status {status}")),
+            400 if call.plane == Plane::Logs => Once::Failed(Error::of_query(&body, call.what)),
             _ => Once::Failed(Error::from_answer(
                 status,
                 &headers,

@@ -5,16 +5,18 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
-use crate::domain::{Capacity, ResourceId};
+use crate::domain::{Capacity, IndexingPolicy, PropertyPath, ResourceId};
 
 const API_VERSION: &str = "2024-08-15";
 
 pub const READ_ACCOUNT: Action = Action("Microsoft.DocumentDB/databaseAccounts/read");
 pub const READ_CONTAINERS: Action =
     Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/read");
+pub const WRITE_CONTAINER: Action =
+    Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/write");
 pub const READ_THROUGHPUT: Action =
     Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/read");
 pub const WRITE_THROUGHPUT: Action = Action(
@@ -29,6 +31,20 @@ pub struct Account {
     pub serverless: bool,
     /// Regions that take writes.
     pub write_regions: Vec<String>,
+    /// A capability with which indexing policies have parts that this version of the API does not
+    /// show, and would lose.
+    pub hides_indexes: Option<String>,
+}
+
+/// The capabilities that bring vector and full text indexes.
+const HIDING: [&str; 2] = ["EnableNoSQLVectorSearch", "EnableNoSQLFullTextSearch"];
+
+/// A container, as far as its index goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub policy: IndexingPolicy,
+    /// Partition and unique keys.
+    pub keys: Vec<PropertyPath>,
 }
 
 /// What a container or database may use, and how far that can be moved.
@@ -71,7 +87,13 @@ pub async fn account(azure: &Azure, id: &ResourceId) -> Result<Account, Error> {
     let body: Body = azure
         .get(Plane::Arm, url, READ_ACCOUNT, id.as_str())
         .await?;
+    let has = |name: &&&str| {
+        let capabilities = body.properties.capabilities.iter();
+        capabilities.into_iter().any(|c| c.name == **name)
+    };
+    let hides_indexes = HIDING.iter().find(has).map(|name| (*name).to_owned());
     Ok(Account {
+        hides_indexes,
         location: body.location,
         serverless: body
             .properties
@@ -98,6 +120,84 @@ pub async fn containers(azure: &Azure, database: &ResourceId) -> Result<Vec<Stri
         .list(Plane::Arm, url, READ_CONTAINERS, database.as_str())
         .await?;
     Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+/// Reads a container.
+pub async fn container(azure: &Azure, id: &ResourceId) -> Result<Container, Error> {
+    let body = raw(azure, id).await?;
+    let resource = &body["properties"]["resource"];
+    let unique = resource["uniqueKeyPolicy"]["uniqueKeys"].as_array();
+    let lists = unique.into_iter().flatten().map(|key| &key["paths"]);
+    let keys = lists
+        .chain([&resource["partitionKey"]["paths"]])
+        .flat_map(|paths| paths.as_array().into_iter().flatten())
+        .filter_map(|path| path.as_str()?.parse().ok())
+        .collect();
+    Ok(Container {
+        policy: policy_of(&body),
+        keys,
+    })
+}
+
+/// Replaces the indexing policy of a container and waits for Azure, which then builds the index in
+/// the background. All else of the container stays as it is, also what is not known here: the whole
+/// of it is read just before, and sent back.
+///
+/// Errors: [`Error::Changed`] if the policy is not `from` any more; nothing is sent then.
+pub async fn set_indexing(
+    azure: &Azure,
+    id: &ResourceId,
+    from: &IndexingPolicy,
+    to: &IndexingPolicy,
+    permit: &dyn Permit,
+) -> Result<(), Error> {
+    let found = raw(azure, id).await?;
+    if !policy_of(&found).is_same(from) {
+        return Err(Error::Changed {
+            what: id.to_string(),
+            code: "another indexing policy".into(),
+        });
+    }
+    let mut resource = found["properties"]["resource"].clone();
+    if let Some(fields) = resource.as_object_mut() {
+        // What Azure itself keeps of it.
+        fields.retain(|name, _| !name.starts_with('_'));
+    }
+    resource["indexingPolicy"] = to.json().clone();
+    let mut body = json!({ "properties": { "resource": resource, "options": {} } });
+    for name in ["location", "tags", "identity"] {
+        if !found[name].is_null() {
+            body[name] = found[name].clone();
+        }
+    }
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let call = Call::new(Plane::Arm, Method::PUT, url, WRITE_CONTAINER, id.as_str())
+        .body(body)
+        .permit(permit);
+    azure.finish(&call).await
+}
+
+async fn raw(azure: &Azure, id: &ResourceId) -> Result<Value, Error> {
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let body: Value = azure
+        .get(Plane::Arm, url, READ_CONTAINERS, id.as_str())
+        .await?;
+    if body["properties"]["resource"]["id"].is_string() {
+        return Ok(body);
+    }
+    Err(Error::Unexpected {
+        what: id.to_string(),
+        why: "it is no container".into(),
+    })
+}
+
+fn policy_of(body: &Value) -> IndexingPolicy {
+    let policy = &body["properties"]["resource"]["indexingPolicy"];
+    IndexingPolicy::new(if policy.is_null() {
+        json!({})
+    } else {
+        policy.clone()
+    })
 }
 
 /// Reads the throughput of a container or database; `None` if it has none of its own, since it

@@ -43,6 +43,20 @@ pub enum Error {
         code: String,
         why: String,
     },
+    /// Log Analytics does not understand the query, or does not answer it as it stands.
+    #[error("{what} does not take the query ({code}): {why}")]
+    Query {
+        what: String,
+        code: String,
+        why: String,
+    },
+    /// The answer holds a part of what was asked for. Nothing is told from a part.
+    #[error("{what} answered in part only ({code}): {why}")]
+    Partial {
+        what: String,
+        code: String,
+        why: String,
+    },
     /// The answer is not what Azure's contract says.
     #[error("the answer for {what} cannot be understood: {why}")]
     Unexpected { what: String, why: String },
@@ -99,6 +113,48 @@ impl Error {
     }
 }
 
+impl Error {
+    /// From a refusal of a query: the message that lies deepest says what is wrong with it.
+    pub(super) fn of_query(body: &[u8], what: &str) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (code, why) = deepest(&body["error"]);
+        Self::Query {
+            what: what.to_owned(),
+            code,
+            why,
+        }
+    }
+}
+
+/// What kind of error it is, and the innermost message: the outer ones say only that there is one.
+pub(super) fn deepest(error: &Value) -> (String, String) {
+    let (mut at, mut code, mut why) = (error, "no code", "no message");
+    // An answer that goes on for ever is cut.
+    for depth in 0..16 {
+        // The first inner code names the kind; those below it are numbers.
+        if depth < 2
+            && let Some(found) = at["code"].as_str()
+        {
+            code = found;
+        }
+        if let Some(found) = at["message"].as_str().filter(|text| !text.is_empty()) {
+            why = found;
+        }
+        at = &at["innererror"];
+        if !at.is_object() {
+            break;
+        }
+    }
+    let why = why.lines().next().unwrap_or_default();
+    (code.to_owned(), why.to_owned())
+}
+
+/// Whether a refusal by Log Analytics is about the token, and not about what it allows.
+pub(super) fn is_about_the_token(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    body["error"]["code"] == "InvalidAuthenticationToken"
+}
+
 /// A text without the query of any URL in it: a shared access signature is a secret.
 #[must_use]
 pub fn without_queries(text: &str) -> String {
@@ -123,7 +179,36 @@ pub fn without_queries(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_queries;
+    use super::{deepest, without_queries};
+    use serde_json::json;
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_told_by_the_innermost_message() {
+        for (name, error, expected) in [
+            (
+                "as Kusto has it",
+                json!({
+                    "code": "BadArgumentError",
+                    "message": "The request had some invalid properties",
+                    "innererror": {
+                        "code": "SemanticError",
+                        "message": "A semantic error occurred.",
+                        "innererror": { "code": "SEM0100", "message": "no column named 'x'\nmore" },
+                    },
+                }),
+                ("SemanticError", "no column named 'x'"),
+            ),
+            (
+                "without more",
+                json!({ "code": "BadArgumentError", "message": "The request is wrong" }),
+                ("BadArgumentError", "The request is wrong"),
+            ),
+            ("nothing", json!(null), ("no code", "no message")),
+        ] {
+            let (code, why) = deepest(&error);
+            assert_eq!((code.as_str(), why.as_str()), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_signature_in_a_url_never_reaches_an_error_message() {

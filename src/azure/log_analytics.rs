@@ -1,6 +1,6 @@
 //! Log Analytics through Azure Resource Manager: the tables of a workspace and what they keep.
 //!
-//! Source: Operational Insights resource provider 2022-10-01, `Tables`.
+//! Source: Operational Insights resource provider 2022-10-01, `Tables`; 2023-09-01, `Workspaces`.
 
 use serde::Deserialize;
 
@@ -8,7 +8,9 @@ use super::{Action, Azure, Error, Plane};
 use crate::domain::ResourceId;
 
 const API_VERSION: &str = "2022-10-01";
+const WORKSPACE_VERSION: &str = "2023-09-01";
 
+pub const READ_WORKSPACE: Action = Action("Microsoft.OperationalInsights/workspaces/read");
 pub const READ_TABLES: Action = Action("Microsoft.OperationalInsights/workspaces/tables/read");
 
 /// A table of a workspace.
@@ -19,6 +21,24 @@ pub struct Table {
     pub retention_days: u32,
     /// How long it is kept at all, days.
     pub total_retention_days: u32,
+}
+
+/// The id by which the query API knows a workspace.
+pub async fn customer_id(azure: &Azure, workspace: &ResourceId) -> Result<String, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        properties: Properties,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Properties {
+        customer_id: String,
+    }
+    let url = azure.arm(workspace.as_str(), WORKSPACE_VERSION)?;
+    let body: Body = azure
+        .get(Plane::Arm, url, READ_WORKSPACE, workspace.as_str())
+        .await?;
+    Ok(body.properties.customer_id)
 }
 
 /// The tables of a workspace. One whose retention Azure does not name is left out.

@@ -15,6 +15,7 @@ mod error;
 pub mod graph;
 pub mod key_vault;
 pub mod log_analytics;
+pub mod logs;
 mod operation;
 mod pace;
 mod page;
@@ -69,6 +70,7 @@ pub fn declared() -> Vec<Action> {
         container_apps::READ_CERTIFICATE,
         cosmos::READ_ACCOUNT,
         cosmos::READ_CONTAINERS,
+        cosmos::WRITE_CONTAINER,
         cosmos::READ_THROUGHPUT,
         cosmos::WRITE_THROUGHPUT,
         graph::READ_APPLICATIONS,
@@ -76,7 +78,11 @@ pub fn declared() -> Vec<Action> {
         key_vault::LIST_CERTIFICATES,
         key_vault::LIST_SECRETS,
         key_vault::LIST_KEYS,
+        log_analytics::READ_WORKSPACE,
         log_analytics::READ_TABLES,
+        logs::QUERY,
+        logs::QUERY_TABLES,
+        logs::QUERY_RESOURCE,
         storage::READ_ACCOUNT,
         storage::READ_CONTAINERS,
         storage::READ_LIFECYCLE,
@@ -84,7 +90,14 @@ pub fn declared() -> Vec<Action> {
 }
 
 /// How many calls of one plane may be under way at once.
-const AT_ONCE: usize = 32;
+fn at_once(plane: Plane) -> usize {
+    match plane {
+        // Azure takes five queries of one caller at the same time.
+        Plane::Logs => 5,
+        _ => 32,
+    }
+}
+
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// A token that has not come by then does not come.
@@ -100,6 +113,7 @@ pub struct Azure {
     /// Held while a token is fetched, so that many callers ask for it once.
     fetching: tokio::sync::Mutex<()>,
     arm: Url,
+    logs: Url,
     pacer: Pacer,
     slots: HashMap<Plane, Semaphore>,
 }
@@ -108,6 +122,8 @@ impl Azure {
     pub fn open(settings: &AzureSettings) -> Result<Self, Error> {
         let arm = Url::parse(&settings.arm_endpoint)
             .map_err(|e| Error::Setting(format!("POOLKEEPER_ARM_ENDPOINT: {e}")))?;
+        let logs = Url::parse(&settings.logs_endpoint)
+            .map_err(|e| Error::Setting(format!("POOLKEEPER_LOGS_ENDPOINT: {e}")))?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .timeout(ANSWER_LIMIT)
@@ -122,9 +138,10 @@ impl Azure {
             tokens: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
             arm,
+            logs,
             pacer: Pacer::default(),
-            slots: [Plane::Arm, Plane::Vault, Plane::Blob, Plane::Graph]
-                .map(|plane| (plane, Semaphore::new(AT_ONCE)))
+            slots: Plane::ALL
+                .map(|plane| (plane, Semaphore::new(at_once(plane))))
                 .into(),
         })
     }
@@ -134,20 +151,16 @@ impl Azure {
     /// Errors: [`Error::Foreign`] if a URL would read the path in another way than it is written,
     /// as one with `..` in it: then it names something else than what was judged.
     pub(crate) fn arm(&self, path: &str, version: &str) -> Result<Url, Error> {
-        let is_odd = |part: &str| part.is_empty() || part == "." || part == "..";
-        let plain = path
-            .strip_prefix('/')
-            .is_some_and(|rest| !rest.split('/').any(is_odd))
-            && !path
-                .chars()
-                .any(|c| c.is_control() || matches!(c, '%' | '?' | '#' | '\\'));
-        if !plain {
-            return Err(Error::Foreign("a path that a URL reads differently".into()));
-        }
-        let mut url = self.arm.clone();
-        url.set_path(path);
+        let mut url = as_written(&self.arm, path)?;
         url.set_query(Some(&format!("api-version={version}")));
         Ok(url)
+    }
+
+    /// A URL of Log Analytics' query API. `path` begins with a slash.
+    ///
+    /// Errors: as for [`Azure::arm`].
+    pub(crate) fn logs(&self, path: &str) -> Result<Url, Error> {
+        as_written(&self.logs, path)
     }
 
     /// A URL of Microsoft Graph. On loopback it lies beside ARM.
@@ -223,6 +236,23 @@ impl Azure {
     fn tokens(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, AccessToken>> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `path` at `base`, if a URL reads it as it is written.
+fn as_written(base: &Url, path: &str) -> Result<Url, Error> {
+    let is_odd = |part: &str| part.is_empty() || part == "." || part == "..";
+    let plain = path
+        .strip_prefix('/')
+        .is_some_and(|rest| !rest.split('/').any(is_odd))
+        && !path
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '%' | '?' | '#' | '\\'));
+    if !plain {
+        return Err(Error::Foreign("a path that a URL reads differently".into()));
+    }
+    let mut url = base.clone();
+    url.set_path(path);
+    Ok(url)
 }
 
 /// Who the claims of a token name: a person, else an application, with their object id.

@@ -116,6 +116,8 @@ fn limits(plane: Plane, method: &Method) -> (&'static str, f64, f64) {
         (Plane::Blob, _) => ("blob", 50.0, 400.0),
         // Graph: 150 reads of applications in 30 seconds and less in some tenants.
         (Plane::Graph, _) => ("graph", 20.0, 5.0),
+        // Log Analytics: 200 queries in 30 seconds.
+        (Plane::Logs, _) => ("logs", 50.0, 5.0),
     }
 }
 

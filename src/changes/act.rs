@@ -52,6 +52,14 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
                 },
             })
         }
+        Mutation::CosmosIndexing { from, to, .. } => {
+            let seen = cosmos::container(azure, on).await?.policy;
+            Ok(Now {
+                is_from: seen.is_same(from),
+                is_to: seen.is_same(to),
+                text: seen.to_string(),
+            })
+        }
         Mutation::AppReplicas { from, to } => {
             let seen = container_apps::app(azure, on).await?.replicas;
             Ok(Now {
@@ -88,6 +96,7 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
 pub(super) fn expected(change: &Change) -> String {
     match &change.mutation {
         Mutation::CosmosThroughput { from, .. } => from.to_string(),
+        Mutation::CosmosIndexing { from, .. } => from.to_string(),
         Mutation::AppReplicas { from, .. } => from.to_string(),
         Mutation::AppRestart { .. } => "running as it was proposed".into(),
         Mutation::LogDeletion { .. } => "listed".into(),
@@ -97,6 +106,7 @@ pub(super) fn expected(change: &Change) -> String {
 fn wanted(change: &Change) -> String {
     match &change.mutation {
         Mutation::CosmosThroughput { to, .. } => to.to_string(),
+        Mutation::CosmosIndexing { to, .. } => to.to_string(),
         Mutation::AppReplicas { to, .. } => to.to_string(),
         Mutation::AppRestart { .. } => "new replicas only".into(),
         Mutation::LogDeletion { .. } => "gone".into(),
@@ -199,6 +209,15 @@ async fn make(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Result<(), E
         Mutation::CosmosThroughput { to, .. } => {
             let location = cosmos::account(azure, &account_of(on)).await?.location;
             cosmos::set_throughput(azure, on, &location, *to, brake).await
+        }
+        Mutation::CosmosIndexing { from, to, .. } => {
+            let account = cosmos::account(azure, &account_of(on)).await?;
+            if let Some(capability) = account.hides_indexes {
+                return Err(Error::Setting(format!(
+                    "the account has {capability}: a part of the indexing policy is not shown and would be lost"
+                )));
+            }
+            cosmos::set_indexing(azure, on, from, to, brake).await
         }
         Mutation::AppReplicas { to, .. } => {
             let location = container_apps::app(azure, on).await?.location;

@@ -27,6 +27,10 @@ pub(super) struct Arguments {
     /// Start the simulated services only, for a handler that is started by hand.
     #[arg(long, conflicts_with = "maintain")]
     services_only: bool,
+    /// Rows of AppRequests that telemetry gets a minute, in the mean, and others with them; 0 for no
+    /// telemetry.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    requests_per_minute: u32,
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
@@ -39,18 +43,22 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         data: arguments.data,
         record: arguments.record,
         app: arguments.app,
+        requests_per_minute: f64::from(arguments.requests_per_minute),
     };
     if arguments.services_only {
-        let services = Services::start(&options).await?;
+        let mut services = Services::start(&options).await?;
         println!("{}", services.what_to_try());
+        services.tell()?;
         stop_signal().await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let local = Local::start(options).await?;
+    let mut local = Local::start(options).await?;
     if let Some(cadence) = arguments.maintain {
         println!("{}", local.maintain(cadence.as_str()).await?);
     }
     println!("{}", local.what_to_try());
+    // Only now: what a person waits for comes first.
+    local.tell()?;
     stop_signal().await?;
     println!("stopping");
     local.stop().await;

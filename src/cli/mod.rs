@@ -11,6 +11,8 @@ mod package;
 mod run;
 mod runs;
 mod serve;
+#[cfg(feature = "local")]
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -75,6 +77,10 @@ enum Command {
     /// Read or prove the journal.
     #[command(subcommand)]
     Journal(journal::Arguments),
+    /// Make telemetry of the embedded estate.
+    #[cfg(feature = "local")]
+    #[command(subcommand)]
+    Telemetry(telemetry::Arguments),
 }
 
 /// Runs the command line.
@@ -100,6 +106,8 @@ pub async fn run() -> ExitCode {
         Command::Local(arguments) => local::run(arguments).await,
         #[cfg(feature = "local")]
         Command::Package(arguments) => package::run(&arguments),
+        #[cfg(feature = "local")]
+        Command::Telemetry(arguments) => telemetry::run(&arguments),
         command => {
             if let Some(outcome) = in_their_environment(&settings) {
                 return outcome.unwrap_or_else(|error| failed(3, &error));

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, ChangeKind, Replicas};
+use super::{Capacity, ChangeKind, IndexingPolicy, Replicas};
 
 /// Names a proposed change: 20 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +60,11 @@ impl From<ChangeId> for String {
 pub enum Ask {
     /// Another throughput for a container, named `account/database/container` or by its id.
     CosmosThroughput { resource: String, to: Capacity },
+    /// Another indexing policy for a container, named `account/database/container` or by its id.
+    CosmosIndexing {
+        resource: String,
+        to: IndexingPolicy,
+    },
     /// Another number of replicas for an app, named `app` or by its id.
     AppReplicas { resource: String, to: Replicas },
     /// A restart of an app's revision: of the newest one, unless it is named.
@@ -77,6 +82,7 @@ impl Ask {
     pub fn kind(&self) -> Option<ChangeKind> {
         match self {
             Self::CosmosThroughput { .. } => Some(ChangeKind::CosmosThroughput),
+            Self::CosmosIndexing { .. } => Some(ChangeKind::CosmosIndexing),
             Self::AppReplicas { .. } => Some(ChangeKind::AppReplicas),
             Self::AppRestart { .. } => Some(ChangeKind::AppRestart),
             Self::Undo { .. } => None,

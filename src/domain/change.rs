@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ResourceId;
+use super::{IndexingPolicy, ResourceId};
 
 /// The kinds of change that Poolkeeper can make to an estate. Each has a policy of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -125,6 +125,13 @@ pub enum Mutation {
         from: Capacity,
         to: Capacity,
     },
+    CosmosIndexing {
+        from: IndexingPolicy,
+        to: IndexingPolicy,
+        /// What each part of the difference rests on, and what it is expected to bring.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<String>,
+    },
     AppReplicas {
         from: Replicas,
         to: Replicas,
@@ -162,6 +169,7 @@ impl Change {
     pub fn kind(&self) -> ChangeKind {
         match self.mutation {
             Mutation::CosmosThroughput { .. } => ChangeKind::CosmosThroughput,
+            Mutation::CosmosIndexing { .. } => ChangeKind::CosmosIndexing,
             Mutation::AppReplicas { .. } => ChangeKind::AppReplicas,
             Mutation::AppRestart { .. } => ChangeKind::AppRestart,
             Mutation::LogDeletion { .. } => ChangeKind::LogDeletion,
@@ -186,6 +194,11 @@ impl Change {
                 from: *to,
                 to: *from,
             },
+            Mutation::CosmosIndexing { from, to, .. } => Mutation::CosmosIndexing {
+                from: to.clone(),
+                to: from.clone(),
+                evidence: Vec::new(),
+            },
             Mutation::AppReplicas { from, to } => Mutation::AppReplicas {
                 from: *to,
                 to: *from,
@@ -205,6 +218,9 @@ impl Change {
         let on = self.resource.short();
         match &self.mutation {
             Mutation::CosmosThroughput { from, to } => format!("{on}: {from} -> {to}"),
+            Mutation::CosmosIndexing { from, to, .. } => {
+                format!("{on}: index {}", from.difference(to))
+            }
             Mutation::AppReplicas { from, to } => format!("{on}: {from} -> {to}"),
             Mutation::AppRestart { revision, .. } => {
                 format!("{on}: restart of revision {revision}")
@@ -251,6 +267,25 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Change>(&text).expect("a change"),
             throughput
+        );
+        let index = Change {
+            mutation: Mutation::CosmosIndexing {
+                from: IndexingPolicy::new(serde_json::json!({})),
+                to: IndexingPolicy::new(
+                    serde_json::json!({ "excludedPaths": [{ "path": "/text/*" }] }),
+                ),
+                evidence: vec!["nobody filters on it".into()],
+            },
+            ..throughput.clone()
+        };
+        assert_eq!(
+            index.difference(),
+            "acc/agents/threads: index + excluded /text/*"
+        );
+        let back = index.inverse("slow").expect("a way back");
+        assert_eq!(
+            back.difference(),
+            "acc/agents/threads: index - excluded /text/*"
         );
         let restart = Change {
             mutation: Mutation::AppRestart {

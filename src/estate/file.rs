@@ -30,6 +30,9 @@ pub(super) struct File {
     /// What is kept of logs, and for how long.
     #[serde(default)]
     pub(super) logs: Logs,
+    /// What is looked at before another index of a Cosmos container is proposed.
+    #[serde(default)]
+    pub(super) indexing: Indexing,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
@@ -90,6 +93,9 @@ pub(super) struct Stamp {
     pub(super) registry: Option<String>,
     /// Log Analytics workspace.
     pub(super) workspace: Option<String>,
+    /// Customer id of the workspace, by which its contents are asked for. Without it, it is read from
+    /// Azure.
+    pub(super) workspace_id: Option<String>,
 }
 
 /// The Cosmos account of a stamp.
@@ -211,6 +217,35 @@ pub(super) struct ProtectedContainer {
     pub(super) account: String,
     pub(super) container: String,
     pub(super) mark: Mark,
+}
+
+/// What is looked at before another index of a Cosmos container is proposed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Indexing {
+    /// Days of queries that are looked at.
+    #[serde(default = "seven")]
+    pub(super) days: u32,
+    /// With fewer queries of a container in that time, nothing is taken out of its index.
+    #[serde(default = "thousand")]
+    pub(super) least_queries: u32,
+}
+
+impl Default for Indexing {
+    fn default() -> Self {
+        Self {
+            days: seven(),
+            least_queries: thousand(),
+        }
+    }
+}
+
+fn seven() -> u32 {
+    7
+}
+
+fn thousand() -> u32 {
+    1000
 }
 
 /// One policy for each kind of change.

@@ -34,6 +34,7 @@ pub struct Estate {
     /// Application (client) ids of Entra applications that are looked after.
     pub applications: Vec<String>,
     pub logs: Logs,
+    pub indexing: Indexing,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -45,6 +46,24 @@ pub struct Stamp {
     pub subscription: String,
     pub resource_group: String,
     pub cosmos: Option<Cosmos>,
+    pub workspace: Option<Workspace>,
+}
+
+/// Where a stamp's telemetry is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    pub id: ResourceId,
+    /// By which its contents are asked for, where the estate says so.
+    pub customer_id: Option<String>,
+}
+
+/// What is looked at before another index of a Cosmos container is proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Indexing {
+    /// Days of queries that are looked at.
+    pub days: u32,
+    /// With fewer queries of a container, nothing is taken out of its index.
+    pub least_queries: u32,
 }
 
 /// What is kept in Cosmos.
@@ -218,6 +237,20 @@ impl Reader<'_> {
             let is = |r: &&Resource| r.kind == Kind::StorageAccount && r.name == name;
             resources.iter().find(is).map(|r| r.id.clone())
         });
+        let indexing = Indexing {
+            days: file.indexing.days,
+            least_queries: file.indexing.least_queries,
+        };
+        if !(1..=90).contains(&indexing.days) {
+            let message = format!("is {}: 1 to 90 days are possible", indexing.days);
+            self.tell("indexing.days", message);
+        }
+        if indexing.least_queries == 0 {
+            self.tell(
+                "indexing.least_queries",
+                "is 0: no index is known to be unused",
+            );
+        }
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -233,6 +266,7 @@ impl Reader<'_> {
             warn_days,
             applications: file.certificates.applications,
             logs,
+            indexing,
             policies,
             resources,
         }
@@ -242,6 +276,24 @@ impl Reader<'_> {
         if uuid::Uuid::try_parse(&stamp.subscription).is_err() {
             let message = format!("is `{}`: no subscription id", stamp.subscription);
             self.tell(&format!("{key}.subscription"), message);
+        }
+        let workspace = stamp.workspace.as_ref().map(|name| Workspace {
+            id: ResourceId::new(
+                &stamp.subscription,
+                &stamp.resource_group,
+                Kind::Workspace.azure(),
+                name,
+            ),
+            customer_id: stamp.workspace_id.clone(),
+        });
+        if let Some(id) = &stamp.workspace_id {
+            let field = format!("{key}.workspace_id");
+            if uuid::Uuid::try_parse(id).is_err() {
+                self.tell(&field, format!("is `{id}`: no customer id of a workspace"));
+            }
+            if workspace.is_none() {
+                self.tell(&field, "is that of no workspace: name it as `workspace`");
+            }
         }
         let one = |name: &Option<String>| name.iter().cloned().collect::<Vec<_>>();
         let account = stamp.cosmos.as_ref().map(|c| c.account.clone());
@@ -320,6 +372,7 @@ impl Reader<'_> {
                 database: c.database,
                 containers: c.containers,
             }),
+            workspace,
         }
     }
 

@@ -24,7 +24,7 @@ fn the_estate_that_ships_is_right() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
-    let cases: [(&str, &str, &[&str]); 13] = [
+    let cases: [(&str, &str, &[&str]); 14] = [
         ("nothing is wrong", "", &[]),
         ("no TOML", "time_zone = \n", &["line 1: is not TOML"]),
         (
@@ -100,6 +100,14 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
             ],
         ),
         (
+            "indexes that are judged by nothing",
+            "[indexing]\ndays = 0\nleast_queries = 0\n",
+            &[
+                "line 2: `indexing.days` is 0: 1 to 90 days are possible",
+                "line 3: `indexing.least_queries` is 0: no index is known to be unused",
+            ],
+        ),
+        (
             "an application without an id",
             "[certificates]\napplications = ['agents']\n",
             &["line 2: `certificates.applications[0]` is `agents`: no application id"],
@@ -117,6 +125,19 @@ fn what_is_wrong_is_told_with_its_line_and_the_nearest_key() {
             assert!(found.starts_with(expected), "{name}: {found}");
         }
     }
+}
+
+#[test]
+fn a_workspace_may_have_its_customer_id() {
+    let odd = format!("{STAMP}workspace_id = 'x'\n");
+    let found = problems(&odd);
+    assert_eq!(found.len(), 2, "{found:?}");
+    let id = "5f0c3c1e-6a54-4c58-9d0f-0f6d2f1f7a11";
+    let known = format!("{STAMP}workspace = 'log'\nworkspace_id = '{id}'\n");
+    let estate = Estate::parse(&known).expect("an estate");
+    let workspace = estate.stamps[0].workspace.as_ref().expect("a workspace");
+    assert_eq!(workspace.customer_id.as_deref(), Some(id));
+    assert_eq!(workspace.id.name(), "log");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub enum ExprKind {
     /// Whether the operand is in a list of constants; keys as [`super::exec::keys::key`] makes them.
     In {
         left: Box<Expr>,
-        set: Arc<HashSet<Vec<u8>>>,
+        set: Arc<Set>,
         fold: bool,
         not: bool,
     },
@@ -47,6 +47,15 @@ pub enum ExprKind {
     Scalar(Arc<Shared>),
     /// A column nobody looks at.
     Absent,
+}
+
+/// The values after `in`, as what the left side is: looked up without making a key where that is
+/// frequent.
+#[derive(Debug)]
+pub enum Set {
+    Whole(HashSet<i64>),
+    Texts(HashSet<String>),
+    Keys(HashSet<Vec<u8>>),
 }
 
 #[derive(Debug, Clone)]
@@ -155,6 +164,25 @@ impl Expr {
                 Vec::new()
             }
         }
+    }
+
+    /// The same over columns that lie elsewhere: `place` tells where each has gone.
+    #[must_use]
+    pub fn moved(mut self, place: &dyn Fn(usize) -> usize) -> Self {
+        let move_in = |expr: &mut Expr| {
+            let taken = std::mem::replace(expr, Expr::absent(expr.ty));
+            *expr = taken.moved(place);
+        };
+        match &mut self.kind {
+            ExprKind::Column(at) => *at = place(*at),
+            ExprKind::Call(_, args) | ExprKind::Op(_, args) => args.iter_mut().for_each(move_in),
+            ExprKind::Cast(inner) => move_in(inner),
+            ExprKind::In { left, .. }
+            | ExprKind::InTable { left, .. }
+            | ExprKind::HasList { left, .. } => move_in(left),
+            ExprKind::Const(_) | ExprKind::Scalar(_) | ExprKind::Absent => {}
+        }
+        self
     }
 
     /// Marks the columns that the expression reads.

@@ -198,7 +198,7 @@ pub enum Node {
 /// An operator that works batch by batch.
 pub trait Stage: Send + Sync {
     fn name(&self) -> &'static str;
-    fn apply(&self, batch: Batch, run: &Run) -> Result<Batch>;
+    fn apply(&self, batch: Batch, run: &Arc<Run>) -> Result<Batch>;
 
     /// Which input columns are read when these output columns are wanted. All, unless told.
     fn needs(&self, _wanted: &[bool], input: usize) -> Vec<bool> {

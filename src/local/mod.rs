@@ -9,6 +9,8 @@ mod leash;
 mod loopback;
 pub mod simulator;
 mod storage;
+pub mod telemetry;
+mod teller;
 mod together;
 mod world;
 

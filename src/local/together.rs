@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::host::{self, Host};
 use super::simulator::{self, Simulator};
+use super::teller::Teller;
 use crate::estate::Estate;
 
 /// How to start a [`Local`].
@@ -22,6 +23,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// Folder of `host.json`.
     pub app: PathBuf,
+    /// Rows of `AppRequests` a minute, in the mean; 0 for no telemetry at all.
+    pub requests_per_minute: f64,
 }
 
 /// The simulated services, without a handler.
@@ -29,17 +32,23 @@ pub struct Services {
     simulator: Simulator,
     settings: PathBuf,
     values: BTreeMap<String, String>,
+    estate: Estate,
+    telemetry: PathBuf,
+    requests_per_minute: f64,
+    teller: Option<Teller>,
 }
 
 impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
     /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
+        let estate = estate(&options.app)?;
         let simulator = Simulator::start(simulator::Options {
             data: options.data.clone(),
             port: 0,
             record: options.record.clone(),
-            estate: Some(estate(&options.app)?),
+            estate: Some(estate.clone()),
+            engine: None,
         })
         .await?;
         // New at every start, like the other keys.
@@ -60,7 +69,27 @@ impl Services {
             simulator,
             settings,
             values,
+            estate,
+            telemetry: options.data.join("telemetry"),
+            requests_per_minute: options.requests_per_minute,
+            teller: None,
         })
+    }
+
+    /// Begins to write telemetry to the folder `telemetry` of the data folder: what is missing of
+    /// the last two days first, then as the clock of the estate goes. It stops when this is dropped.
+    ///
+    /// Errors: no thread can be started.
+    pub fn tell(&mut self) -> anyhow::Result<()> {
+        if self.requests_per_minute > 0.0 && self.teller.is_none() {
+            self.teller = Some(Teller::start(
+                self.simulator.subject(),
+                self.estate.clone(),
+                self.telemetry.clone(),
+                self.requests_per_minute,
+            )?);
+        }
+        Ok(())
     }
 
     /// Where they are, and how to point a handler at them.
@@ -78,7 +107,7 @@ impl Services {
 pub struct Local {
     host: Host,
     // Dropped after the host, whose handler needs it to the last.
-    _services: Services,
+    services: Services,
     data: PathBuf,
 }
 
@@ -107,9 +136,16 @@ impl Local {
         host.ready(START_LIMIT).await?;
         Ok(Self {
             host,
-            _services: services,
+            services,
             data: options.data,
         })
+    }
+
+    /// Begins to write telemetry; see [`Services::tell`].
+    ///
+    /// Errors: no thread can be started.
+    pub fn tell(&mut self) -> anyhow::Result<()> {
+        self.services.tell()
     }
 
     /// Starts maintenance through the front and waits for its end; gives a few lines about it.
@@ -207,6 +243,11 @@ impl Local {
     pub fn what_to_try(&self) -> String {
         let (url, data) = (self.host.url(), self.data.display());
         let program = self.program();
+        let telemetry = if self.services.requests_per_minute > 0.0 {
+            format!("Telemetry is written to {data}/telemetry, a minute at a time.\n")
+        } else {
+            String::new()
+        };
         format!(
             "\nPoolkeeper is up, with no cloud. Open\n\
              \x20 {url}/api/runs      runs, newest first\n\
@@ -220,7 +261,7 @@ impl Local {
              \x20 {program} changes list\n\
              \x20 {program} run maintenance daily --dry-run\n\
              \x20 {program} journal verify\n\
-             State is kept in {data}. Ctrl-C stops everything.\n"
+             {telemetry}State is kept in {data}. Ctrl-C stops everything.\n"
         )
     }
 
@@ -244,6 +285,7 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
         ("IDENTITY_ENDPOINT", simulator.identity_url()),
         ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
         ("POOLKEEPER_ARM_ENDPOINT", simulator.url()),
+        ("POOLKEEPER_LOGS_ENDPOINT", simulator.url()),
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),

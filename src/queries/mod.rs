@@ -8,6 +8,10 @@
 //! newest telemetry by a lag; months are half-open and given by the caller, who knows the zone; no
 //! telemetry is told as such, as no row, no number or no records, never as zero or as health.
 //!
+//! Metrics of Container Apps and AI Search reach `AzureMetrics` through diagnostic settings. For metrics
+//! of Cosmos Azure's own lists differ by age, the newest says no: queries over them may have no rows, and
+//! decisions that need them ask the Metrics API.
+//!
 //! # What the service must log
 //!
 //! `Properties` of its telemetry: `tenantId`, `userId`, `clientIpHash` (addresses are masked),
@@ -34,7 +38,7 @@
 //! | 5.1.2 | boundary violations | `boundary_violations` |
 //! | 5.1.3 | high error rate | `error_rate` |
 //! | 5.2.1 | slow responses | `latency_by_tenant` |
-//! | 5.2.2 | request units | `ru_normalized`, `ru_per_second`; limits from `throughputSettings`, per container from the Metrics API |
+//! | 5.2.2 | request units | `ru_by_container`, `ru_normalized`, `ru_per_second`; limits from `throughputSettings`, fullness per container from the Metrics API |
 //! | 7.2.1 | cost by day | Cost Management; here only volumes: `ingestion_by_table` |
 //! | 7.2.1 | budgets | Budgets API and allocation; here only volume: `ingestion_quota` |
 //! | 10.1.1 | monthly SLA | `monthly_sla` |
@@ -111,6 +115,7 @@ queries! {
     MonthlySla = "monthly_sla",
     RecentChanges = "recent_changes",
     RequestRate = "request_rate",
+    RuByContainer = "ru_by_container",
     RuByPartitionKey = "ru_by_partition_key",
     RuHotPartitions = "ru_hot_partitions",
     RuNormalized = "ru_normalized",

@@ -390,56 +390,6 @@ fn parameters_that_do_not_fit_are_refused_by_name() {
 }
 
 #[test]
-fn headers_that_do_not_fit_are_refused() {
-    let good = "// purpose: to\n//   try\n// tables: T\n// section: 1\n// corrections: Q1, Q2\n\
-        // parameter a_: long [rows] how many\n// column X: long [-] what\n\
-        // parameters begin\nlet a_ = 1;\n// parameters end\nT\n";
-    let header = header::parse(good).expect("a header");
-    assert_eq!(header.purpose, "to try");
-    assert_eq!(header.corrections, ["Q1", "Q2"]);
-    assert_eq!(header.params[0].default, "1");
-    let cases = [
-        (
-            "let a_ = 1;",
-            "let b_ = 1;",
-            "parameter `a_` has no `let` in its place",
-        ),
-        (
-            "let a_ = 1;\n",
-            "let a_ = 1;\nlet b_ = 1;\n",
-            "`let b_` is no parameter of the header",
-        ),
-        ("long [rows]", "number [rows]", "`number` is no type"),
-        (
-            "[-] what",
-            "what",
-            "`long what` is not `type [unit] meaning`",
-        ),
-        ("// tables: T\n", "", "has no `tables`"),
-        (
-            "// tables: T\n",
-            "// tables: T\n// tables: T\n",
-            "has more than one `tables`",
-        ),
-        ("// section", "// sect", "`sect` is no field"),
-        (
-            "// parameters end",
-            "// end",
-            "does not say where parameters end",
-        ),
-        (
-            "let a_ = 1;",
-            "let a_ := 1;",
-            "`let a_ := 1;` is no parameter",
-        ),
-    ];
-    for (from, to, message) in cases {
-        let text = good.replacen(from, to, 1);
-        assert_eq!(header::parse(&text).expect_err(message), message);
-    }
-}
-
-#[test]
 fn hashes_tell_every_query_by_its_bytes() {
     let hashes = hashes();
     assert_eq!(hashes.len(), Query::ALL.len());

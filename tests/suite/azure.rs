@@ -363,6 +363,9 @@ async fn the_permissions_that_are_declared_are_enough_and_the_readme_names_them(
     for ask in [
         json!({ "kind": "cosmos_throughput", "resource": "cosmos-agents-jpe/agents/runs", "to": { "manual": 600 } }),
         json!({ "kind": "app_replicas", "resource": "agent-api", "to": { "least": 3, "most": 10 } }),
+        json!({ "kind": "cosmos_indexing", "resource": "cosmos-agents-jpe/agents/files", "to": {
+            "includedPaths": [{ "path": "/*" }], "excludedPaths": [{ "path": "/text/*" }],
+        } }),
         json!({ "kind": "app_restart", "resource": "agent-worker" }),
     ] {
         let body = json!({ "ask": ask, "why": "busy" });

@@ -39,13 +39,19 @@ async fn propose(world: &World, base: &str, key: &str, body: &Value) -> Value {
     worked(world, base, &answer).await
 }
 
-async fn worked(world: &World, base: &str, answer: &Value) -> Value {
+pub(crate) async fn worked(world: &World, base: &str, answer: &Value) -> Value {
     let run = answer["run"].as_str().expect("a run");
     world.deliver(base, run).await;
     world.get(format!("{base}/api/runs/{run}")).await
 }
 
-async fn say(world: &World, base: &str, key: &str, change: &Value, action: &str) -> (u16, Value) {
+pub(crate) async fn say(
+    world: &World,
+    base: &str,
+    key: &str,
+    change: &Value,
+    action: &str,
+) -> (u16, Value) {
     let id = change["id"].as_str().expect("an id");
     let body = json!({ "hash": change["hash"], "reason": "looked at it" });
     world

@@ -1,6 +1,7 @@
 //! The simulated estate, asked as Azure is asked: what it takes, what it refuses, what it keeps.
 
 mod blobs;
+mod containers;
 mod resources;
 mod throughput;
 mod trouble;

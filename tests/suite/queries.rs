@@ -2,8 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use poolkeeper::kql::column::Column;
+use poolkeeper::kql::plan::Batch;
+use poolkeeper::kql::source::{Memory, Tables};
+use poolkeeper::kql::types::{Field, Schema, Type};
+use poolkeeper::kql::value::Value as Cell;
+use poolkeeper::kql::{self, Options, convert};
 use poolkeeper::queries::{Param, ParamType, Query};
 use serde::Deserialize;
 use serde_json::Value;
@@ -214,4 +221,104 @@ fn every_query_has_a_case_with_rows_and_one_without_telemetry() {
         });
         assert!(silent, "{}", query.name());
     }
+}
+
+/// What the engine answers to a case, columns as `name:type`.
+fn answer(query: Query, case: &Case) -> (Vec<String>, Vec<Vec<Value>>) {
+    let mut tables = Tables::default();
+    for (name, table) in &case.tables {
+        tables.add(name.clone(), Arc::new(memory(table)));
+    }
+    let text = case.text(query);
+    let answer = kql::query(&text, &tables, &Options::at_time(case.now))
+        .unwrap_or_else(|error| panic!("{}: {}: {}", query.name(), case.name, error.render(&text)));
+    let columns = answer
+        .schema
+        .fields
+        .iter()
+        .map(|field| format!("{}:{}", field.name, field.ty))
+        .collect();
+    (columns, kql::output::rows(&answer))
+}
+
+fn memory(table: &Table) -> Memory {
+    let fields: Vec<Field> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let (name, ty) = column.split_once(':').expect("name:type");
+            Field::new(name, Type::from_name(ty).expect("a type of Kusto"))
+        })
+        .collect();
+    let columns = fields.iter().enumerate().map(|(at, field)| {
+        Column::from_values(
+            field.ty,
+            table.rows.iter().map(|row| cell(&row[at], field.ty)),
+        )
+    });
+    let batch = Batch::new(columns.collect(), table.rows.len());
+    Memory::new(Schema::new(fields), vec![batch])
+}
+
+fn cell(json: &Value, ty: Type) -> Cell<'static> {
+    match (json, ty) {
+        (Value::Null, _) => Cell::Null,
+        (json, Type::Dynamic) => Cell::Dynamic(json.to_string().into()),
+        (Value::String(text), _) => convert::parse(text, ty).expect("a cell of its column's type"),
+        (json, _) => convert::parse(&json.to_string(), ty).expect("a cell of its column's type"),
+    }
+}
+
+/// Cells agree when they are the same, reals to a millionth of their size, instants as instants.
+fn agree(ty: &str, expected: &Value, got: &Value) -> bool {
+    match (ty, expected, got) {
+        ("datetime", Value::String(a), Value::String(b)) => {
+            a.parse::<DateTime<Utc>>().ok() == b.parse::<DateTime<Utc>>().ok()
+        }
+        (_, Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (
+                a.as_f64().unwrap_or(f64::NAN),
+                b.as_f64().unwrap_or(f64::NAN),
+            );
+            (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
+        }
+        _ => expected == got,
+    }
+}
+
+#[test]
+fn every_query_answers_its_cases_with_the_columns_its_header_tells() {
+    let mut wrong = Vec::new();
+    for query in Query::ALL {
+        let told: Vec<String> = query
+            .header()
+            .columns
+            .iter()
+            .map(|column| format!("{}:{}", column.name, column.ty))
+            .collect();
+        for case in cases(*query) {
+            let at = format!("{}: {}", query.name(), case.name);
+            let (columns, rows) = answer(*query, &case);
+            assert_eq!(columns, told, "{at}");
+            let types: Vec<&str> = told
+                .iter()
+                .map(|column| column.split_once(':').expect("a type").1)
+                .collect();
+            let same = rows.len() == case.expect.rows.len()
+                && rows.iter().zip(&case.expect.rows).all(|(got, expected)| {
+                    got.iter()
+                        .zip(expected)
+                        .zip(&types)
+                        .all(|((got, expected), ty)| agree(ty, expected, got))
+                });
+            if !same {
+                wrong.push(format!(
+                    "{at}\n  expected {}\n  got      {}",
+                    serde_json::to_string(&case.expect.rows).expect("JSON"),
+                    serde_json::to_string(&rows).expect("JSON")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

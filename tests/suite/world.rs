@@ -6,8 +6,10 @@ use azure_core::time::OffsetDateTime;
 use poolkeeper::app::{App, Clock};
 use poolkeeper::config::{Config, Identity};
 use poolkeeper::estate::Estate;
-use poolkeeper::local::simulator::{Options, Simulator};
+use poolkeeper::local::simulator::{Options, QueryEngine, Simulator};
 use serde_json::{Value, json};
+
+use crate::engine::Answers;
 
 pub(crate) const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -19,20 +21,28 @@ pub(crate) const REVIEWER: &str = "reviewer-key-0123456789";
 pub(crate) struct World {
     pub(crate) simulator: Simulator,
     pub(crate) http: reqwest::Client,
+    /// What queries of logs are answered with.
+    pub(crate) answers: Arc<Answers>,
     folder: tempfile::TempDir,
 }
 
 impl World {
     pub(crate) async fn start() -> Self {
-        Self::start_recorded(recordings()).await
+        Self::start_recorded(recordings(), true).await
     }
 
     /// One whose exchanges are not recorded, for stories that send what Azure would not take.
     pub(crate) async fn start_unrecorded() -> Self {
-        Self::start_recorded(None).await
+        Self::start_recorded(None, true).await
     }
 
-    async fn start_recorded(record: Option<std::path::PathBuf>) -> Self {
+    /// One that answers no query of logs.
+    pub(crate) async fn start_without_engine() -> Self {
+        Self::start_recorded(None, false).await
+    }
+
+    async fn start_recorded(record: Option<std::path::PathBuf>, engine: bool) -> Self {
+        let answers = Arc::new(Answers::default());
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().to_owned();
         let simulator = Simulator::start(Options {
@@ -40,12 +50,14 @@ impl World {
             port: 0,
             record,
             estate: Some(estate()),
+            engine: engine.then(|| Arc::clone(&answers) as Arc<dyn QueryEngine>),
         })
         .await
         .expect("a simulator");
         Self {
             simulator,
             http: reqwest::Client::new(),
+            answers,
             folder,
         }
     }
@@ -55,6 +67,7 @@ impl World {
         let Self {
             simulator,
             http,
+            answers,
             folder,
         } = self;
         drop(simulator);
@@ -65,12 +78,14 @@ impl World {
                 port: 0,
                 record: recordings(),
                 estate: Some(estate()),
+                engine: Some(Arc::clone(&answers) as Arc<dyn QueryEngine>),
             })
             .await
             {
                 return Self {
                     simulator,
                     http,
+                    answers,
                     folder,
                 };
             }
@@ -86,6 +101,7 @@ impl World {
             ("POOLKEEPER_BLOB_ENDPOINT", self.simulator.blob_url()),
             ("POOLKEEPER_QUEUE_ENDPOINT", self.simulator.queue_url()),
             ("POOLKEEPER_ARM_ENDPOINT", self.simulator.url()),
+            ("POOLKEEPER_LOGS_ENDPOINT", self.simulator.url()),
             ("IDENTITY_ENDPOINT", self.simulator.identity_url()),
             (
                 "IDENTITY_HEADER",

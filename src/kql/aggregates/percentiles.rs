@@ -2,7 +2,10 @@
 //!
 //! Kusto estimates the nearest-rank percentile; here it is computed, so that answers over small sets
 //! are Kusto's and those over large ones are what Kusto's come near to. Percentile 0 is the smallest
-//! value, percentile 100 the largest. <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
+//! value, percentile 100 the largest.
+//! <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
+
+use std::sync::{Mutex, PoisonError};
 
 use super::{Aggregate, Shape, Slot, Slots, Spec, States, feed};
 use crate::kql::column::{Column, Datum};
@@ -43,7 +46,7 @@ pub(crate) fn table() -> Vec<Aggregate> {
 fn overloads(weight: &str, ranks: &str, result: Option<&str>) -> String {
     let mut all = Vec::new();
     for (value, own) in [
-        ("long", "long"),
+        ("integer", "long"),
         ("real", "real"),
         ("decimal", "real"),
         ("any", "0"),
@@ -188,19 +191,49 @@ impl<T: Item, const WEIGHED: bool> Sample<T, WEIGHED> {
                     .collect(),
             );
         }
-        let mut order: Vec<usize> = (0..self.items.len()).collect();
-        order.sort_by(|a, b| self.items[*a].order(&self.items[*b]));
         let total: i128 = self.weights.iter().map(|weight| i128::from(*weight)).sum();
+        let mut pairs: Vec<(T, i64)> = self.items.into_iter().zip(self.weights).collect();
+        pairs.sort_unstable_by(|a, b| a.0.order(&b.0));
         let found = ranks.iter().map(|rank| {
             let mut left = nearest(*rank, total);
-            let item = order.iter().find(|at| {
-                left -= i128::from(self.weights[**at]);
+            let item = pairs.iter().find(|(_, weight)| {
+                left -= i128::from(*weight);
                 left <= 0
             });
-            item.map_or(Value::Null, |at| self.items[*at].cell(ty))
+            item.map_or(Value::Null, |(item, _)| item.cell(ty))
         });
         Some(found.collect())
     }
+}
+
+/// The work for each slot, on all cores when there is much to sort; results in the slots' order.
+fn each_slot<T: Item, R: Send, const WEIGHED: bool>(
+    slots: Vec<Sample<T, WEIGHED>>,
+    work: impl Fn(Sample<T, WEIGHED>) -> R + Sync,
+) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores == 1 || slots.iter().map(|slot| slot.items.len()).sum::<usize>() < 100_000 {
+        return slots.into_iter().map(work).collect();
+    }
+    let queue = Mutex::new(slots.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((index, slot)) = next else { break };
+                    let result = work(slot);
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The place, from one, of a percentile among so many values.
@@ -249,17 +282,19 @@ impl<T: Item, const WEIGHED: bool> Slot for Sample<T, WEIGHED> {
         let ranks = ranks(spec, 1 + usize::from(WEIGHED))?;
         if spec.results == [Type::Dynamic] {
             let ty = spec.args[0];
-            let arrays = slots.into_iter().map(|slot| {
-                let Some(found) = slot.at(&ranks, ty) else {
-                    return Value::Null;
-                };
-                Json::Array(found.iter().map(Json::from_value).collect()).into_value()
-            });
+            let arrays = each_slot(slots, |slot| slot.at(&ranks, ty))
+                .into_iter()
+                .map(|found| match found {
+                    Some(found) => {
+                        Json::Array(found.iter().map(Json::from_value).collect()).into_value()
+                    }
+                    None => Value::Null,
+                });
             return Ok(feed::column(Type::Dynamic, arrays));
         }
         let mut columns: Vec<Vec<Value<'static>>> = vec![Vec::new(); ranks.len()];
-        for slot in slots {
-            match slot.at(&ranks, spec.results[0]) {
+        for found in each_slot(slots, |slot| slot.at(&ranks, spec.results[0])) {
+            match found {
                 Some(found) => {
                     for (column, value) in columns.iter_mut().zip(found) {
                         column.push(value);

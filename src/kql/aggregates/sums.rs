@@ -14,7 +14,8 @@ use crate::kql::value::{Value, order_reals};
 
 pub(crate) fn table() -> Vec<Aggregate> {
     let one = |prefix| Shape::One { prefix };
-    let average = "integer -> real; timespan -> timespan; datetime -> datetime; real -> real; decimal -> decimal";
+    let average = "integer -> real; timespan -> timespan; datetime -> datetime; \
+                   real -> real; decimal -> decimal";
     let bits = "int -> int; long -> long";
     vec![
         Aggregate::new("count", "-> long", one("count"), Slots::<Count>::boxed).or_if("countif"),

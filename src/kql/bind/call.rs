@@ -209,7 +209,7 @@ impl Binder<'_> {
                     .row
                     .ok_or_else(|| Error::semantic(span, "`ingestion_time` needs a row"))?;
                 match schema
-                    .index("_IngestionTime")
+                    .index("$ingestion_time")
                     .or_else(|| schema.index("TimeGenerated"))
                 {
                     Some(at) if schema.fields[at].ty == Type::DateTime => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::convert;
 use super::super::error::{Error, Result, Span};
 use super::super::exec::keys;
-use super::super::expr::{Expr, ExprKind, Op, Terms};
+use super::super::expr::{Expr, ExprKind, Op, Set, Terms};
 use super::super::json;
 use super::super::plan::{Call, Shared};
 use super::super::syntax::{self, Binary, InOp, Literal, TabularFunction, TextOp};
@@ -467,18 +467,18 @@ impl Binder<'_> {
         }
         let not = matches!(op, InOp::NotIn | InOp::NotInFold);
         if items.iter().all(|item| item.as_const().is_some()) {
-            let mut set = HashSet::new();
+            let mut values = Vec::new();
             for item in &items {
                 let value = item.as_const().expect("all items are constant");
                 // A text that stands for a datetime or a guid is compared as one.
-                let value = match (left.ty, value) {
+                values.push(match (left.ty, value) {
                     (Type::DateTime | Type::TimeSpan | Type::Guid, Value::String(_)) => {
                         convert::cast(value, left.ty)
                     }
                     _ => value.borrow(),
-                };
-                keys::insert(&value, fold, &mut set);
+                });
             }
+            let set = set_of(left.ty, fold, &values);
             return Ok(Expr {
                 ty: Type::Bool,
                 kind: ExprKind::In {
@@ -544,4 +544,23 @@ impl Binder<'_> {
         }
         Ok(inside)
     }
+}
+
+/// The set of the values after `in`, for a left side of this type.
+fn set_of(ty: Type, fold: bool, values: &[Value<'_>]) -> Set {
+    if ty.is_integer()
+        && values
+            .iter()
+            .all(|value| matches!(value, Value::Int(_) | Value::Long(_)))
+    {
+        return Set::Whole(values.iter().filter_map(Value::as_long).collect());
+    }
+    if ty == Type::String && !fold && values.iter().all(|value| matches!(value, Value::String(_))) {
+        return Set::Texts(values.iter().map(|value| value.text().to_owned()).collect());
+    }
+    let mut set = HashSet::new();
+    for value in values {
+        keys::insert(value, fold, &mut set);
+    }
+    Set::Keys(set)
 }

@@ -142,10 +142,10 @@ impl Binder<'_> {
                         name.span,
                     )?
                 }
-                Condition::Equal(a, b, at) => {
+                Condition::Equal(a_side, b_side, at) => {
                     let width = left.schema.len();
                     let mut bound = Vec::with_capacity(2);
-                    for side in [a, b] {
+                    for side in [a_side, b_side] {
                         let mut cx = Context::row(scope, &left.schema, false);
                         cx.right = Some(&right.schema);
                         bound.push(self.expr(side, &mut cx)?);
@@ -154,6 +154,13 @@ impl Binder<'_> {
                         bound.pop().expect("two sides"),
                         bound.pop().expect("two sides"),
                     );
+                    for (side, bound) in [a_side, b_side].into_iter().zip([&a, &b]) {
+                        if !matches!(bound.kind, ExprKind::Column(_)) {
+                            let message = "a side of a key is a column, `$left.a` or `$right.b`";
+                            return Err(Error::semantic(side.span, message)
+                                .hint("compute it with `extend` before the join"));
+                        }
+                    }
                     match (side_of(&a, width), side_of(&b, width)) {
                         (Some(false), Some(true)) => key(a, shifted(b, width), at)?,
                         (Some(true), Some(false)) => key(b, shifted(a, width), at)?,
@@ -263,7 +270,12 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
             }
         }
     }
-    // Whole numbers of both sizes are one column of the larger.
+    // A name made of a column and its type gives way to a column that is called so.
+    let plain: Vec<String> = columns
+        .iter()
+        .filter(|(_, types)| types.len() == 1)
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut schema = Schema::default();
     let mut wanted: Vec<(String, Type)> = Vec::new();
     for (name, types) in columns {
@@ -280,9 +292,15 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
             let shown = if types.len() == 1 {
                 name.clone()
             } else {
-                format!("{name}_{ty}")
+                let made = format!("{name}_{ty}");
+                let taken = |name: &String| plain.contains(name) || schema.index(name).is_some();
+                let numbered = (1..).map(|n| format!("{made}{n}"));
+                std::iter::once(made.clone())
+                    .chain(numbered)
+                    .find(|name| !taken(name))
+                    .expect("names are endless")
             };
-            schema.fields.push(Field::new(schema.free(&shown), *ty));
+            schema.fields.push(Field::new(shown, *ty));
             wanted.push((name.clone(), *ty));
         }
     }
@@ -313,7 +331,7 @@ pub(super) fn united(plans: Vec<Plan>, inner: bool) -> Plan {
 }
 
 /// The table that a plan does nothing but filter, if so.
-fn scanned(plan: &Plan) -> Option<String> {
+pub(super) fn scanned(plan: &Plan) -> Option<String> {
     match &plan.node {
         Node::Scan { name, .. } => Some(name.clone()),
         Node::Filter { input, .. } => scanned(input),
@@ -425,28 +443,8 @@ fn side_of(expr: &Expr, width: usize) -> Option<bool> {
 }
 
 /// Columns of the right side, counted from its own first.
-fn shifted(mut expr: Expr, by: usize) -> Expr {
-    match &mut expr.kind {
-        ExprKind::Column(at) => *at -= by,
-        ExprKind::Call(_, args) | ExprKind::Op(_, args) => {
-            for arg in args.iter_mut() {
-                let inner = std::mem::replace(arg, Expr::absent(Type::Long));
-                *arg = shifted(inner, by);
-            }
-        }
-        ExprKind::Cast(inner) => {
-            let taken = std::mem::replace(inner.as_mut(), Expr::absent(Type::Long));
-            **inner = shifted(taken, by);
-        }
-        ExprKind::In { left, .. }
-        | ExprKind::InTable { left, .. }
-        | ExprKind::HasList { left, .. } => {
-            let taken = std::mem::replace(left.as_mut(), Expr::absent(Type::Long));
-            **left = shifted(taken, by);
-        }
-        ExprKind::Const(_) | ExprKind::Scalar(_) | ExprKind::Absent => {}
-    }
-    expr
+fn shifted(expr: Expr, by: usize) -> Expr {
+    expr.moved(&|at| at - by)
 }
 
 /// The value of an option, as text.
@@ -470,4 +468,67 @@ pub(super) fn option(options: &[NamedOption], name: &str) -> Result<Option<(Stri
             ));
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+
+    #[test]
+    fn a_null_key_joins_nothing() {
+        for (name, text, expected) in [
+            (
+                "one left row a key",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"]"#,
+            ),
+            (
+                "inner",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=inner (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [1,"y",1,"p"] [1,"y",1,"q"]"#,
+            ),
+            (
+                "left outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where k != 1 or isnull(k) | join kind=leftouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [2,"z",null,""] [null,"n",null,""]"#,
+            ),
+            (
+                "right outer",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | where a == "x" | join kind=rightouter (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,k1:long,b:string | [1,"x",1,"p"] [1,"x",1,"q"] [null,"",3,"r"] [null,"",null,"m"]"#,
+            ),
+            (
+                "left semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [1,"x"] [1,"y"]"#,
+            ),
+            (
+                "left anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=leftanti (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string | [2,"z"] [null,"n"]"#,
+            ),
+            (
+                "right semi",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightsemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [1,"p"] [1,"q"]"#,
+            ),
+            (
+                "right anti",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | join kind=rightantisemi (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,b:string | [3,"r"] [null,"m"]"#,
+            ),
+            (
+                "lookup",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | lookup (datatable(k:long,b:string)[1,"p",1,"q",3,"r",long(null),"m"]) on k"#,
+                r#"k:long,a:string,b:string | [1,"x","p"] [1,"x","q"]"#,
+            ),
+            (
+                "other names",
+                r#"datatable(k:long,a:string)[1,"x",1,"y",2,"z",long(null),"n"] | take 1 | join kind=inner (datatable(j:long)[1]) on $left.k == $right.j"#,
+                r#"k:long,a:string,j:long | [1,"x",1]"#,
+            ),
+        ] {
+            assert_eq!(answer(text), expected, "{name}");
+        }
+    }
 }

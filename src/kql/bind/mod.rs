@@ -3,13 +3,19 @@
 
 mod call;
 mod compare;
+mod evaluate;
+mod expand;
 mod expr;
 mod join;
 mod more;
 mod names;
 mod operators;
+mod parse;
+mod search;
+mod series;
 mod summarize;
 mod table;
+mod top_nested;
 
 use std::sync::Arc;
 
@@ -19,6 +25,24 @@ use super::expr::Expr;
 use super::plan::{Catalog, Plan};
 use super::syntax::{self, LetValue, Statement};
 use super::types::{Schema, Type};
+
+/// The columns and rows of an answer, or why there is none, as a line of text.
+#[cfg(test)]
+pub(super) fn answer(text: &str) -> String {
+    use super::source::Tables;
+    let table = match super::query(text, &Tables::default(), &super::Options::at(0)) {
+        Ok(table) => table,
+        Err(error) => return error.message,
+    };
+    let columns = table.schema.fields.iter();
+    let columns: Vec<String> = columns.map(|f| format!("{}:{}", f.name, f.ty)).collect();
+    let rows = super::output::rows(&table);
+    let rows: Vec<String> = rows
+        .into_iter()
+        .map(|row| serde_json::Value::Array(row).to_string())
+        .collect();
+    format!("{} | {}", columns.join(","), rows.join(" "))
+}
 
 /// How deep functions and queries may lie in one another.
 const DEPTH: usize = 64;

@@ -187,7 +187,8 @@ impl Binder<'_> {
         predicate: &syntax::Expr,
         scope: &Scope,
     ) -> Result<Plan> {
-        let bound = self.row_expr(predicate, &input, scope)?;
+        let plain = Self::starred(predicate, &input.schema);
+        let bound = self.row_expr(plain.as_ref().unwrap_or(predicate), &input, scope)?;
         if !matches!(bound.ty, Type::Bool | Type::Dynamic) {
             return Err(Error::semantic(
                 predicate.span,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::aggregates;
+use super::super::aggregates::{self, Shape};
 use super::super::error::{Error, Result, Span};
 use super::super::expr::Expr;
 use super::super::plan::{Call, Node, Plan};
@@ -58,7 +58,8 @@ impl Binder<'_> {
                 outputs.push(expr);
             }
         }
-        let mut schema = Schema::new(self.key_fields(&keys, by, &input, scope)?);
+        let (calls, outputs) = fused(keys.len(), calls, outputs);
+        let mut schema = Schema::new(self.key_fields(&keys, by)?);
         let mut inner = schema.clone();
         for call in &calls {
             for (index, ty) in call.spec.results.iter().enumerate() {
@@ -90,7 +91,7 @@ impl Binder<'_> {
     }
 
     /// The expressions after `by`; their names go to the namer.
-    fn keys(
+    pub(super) fn keys(
         &mut self,
         input: &Plan,
         by: &[Column],
@@ -131,16 +132,9 @@ impl Binder<'_> {
         Ok(keys)
     }
 
-    fn key_fields(
-        &mut self,
-        keys: &[Expr],
-        by: &[Column],
-        input: &Plan,
-        scope: &Scope,
-    ) -> Result<Vec<Field>> {
+    pub(super) fn key_fields(&mut self, keys: &[Expr], by: &[Column]) -> Result<Vec<Field>> {
         let mut namer = Namer::default();
         let mut fields = Vec::new();
-        let _ = (input, scope);
         for (key, column) in keys.iter().zip(by) {
             let name = match (column.names.first(), &column.value.kind) {
                 (Some(name), _) => {
@@ -273,4 +267,54 @@ impl Binder<'_> {
             node,
         })
     }
+}
+
+/// Percentiles of the same values are taken together, so that the values are kept and sorted once.
+fn fused(keys: usize, calls: Vec<Call>, outputs: Vec<Expr>) -> (Vec<Call>, Vec<Expr>) {
+    let before = |call: &Call| match call.aggregate.shape {
+        Shape::Percentiles(before) => Some(before),
+        _ => None,
+    };
+    let text = |call: &Call, before: usize| format!("{:?} {:?}", &call.args[..before], call.filter);
+    let mut made: Vec<Call> = Vec::new();
+    // For each old result: the call it went to, and its place among that call's results.
+    let mut went: Vec<(usize, usize)> = Vec::new();
+    for call in calls {
+        let partner = before(&call).and_then(|own| {
+            made.iter().position(|other| {
+                before(other) == Some(own) && text(other, own) == text(&call, own)
+            })
+        });
+        match partner {
+            Some(at) => {
+                let own = before(&call).expect("a partner has percentiles");
+                let first = made[at].spec.results.len();
+                went.extend((0..call.spec.results.len()).map(|result| (at, first + result)));
+                made[at].args.extend_from_slice(&call.args[own..]);
+                made[at].spec.args.extend_from_slice(&call.spec.args[own..]);
+                made[at]
+                    .spec
+                    .constants
+                    .extend_from_slice(&call.spec.constants[own..]);
+                made[at].spec.results.extend(call.spec.results);
+            }
+            None => {
+                went.extend((0..call.spec.results.len()).map(|result| (made.len(), result)));
+                made.push(call);
+            }
+        }
+    }
+    let place = |at: usize| {
+        if at < keys {
+            return at;
+        }
+        let (call, result) = went[at - keys];
+        keys + made[..call]
+            .iter()
+            .map(|call| call.spec.results.len())
+            .sum::<usize>()
+            + result
+    };
+    let outputs = outputs.into_iter().map(|expr| expr.moved(&place)).collect();
+    (made, outputs)
 }

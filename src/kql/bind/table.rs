@@ -93,7 +93,7 @@ impl Binder<'_> {
             ExprKind::Union { options, tables } => {
                 self.union(None, options, tables, scope, expr.span)
             }
-            ExprKind::Search(search) => self.search_source(search, scope, expr.span),
+            ExprKind::Search(search) => self.search(None, search, scope, expr.span),
             ExprKind::Source(operator) => {
                 let mut scope = scope.clone();
                 self.operator(nothing(Schema::default()), operator, &mut scope)

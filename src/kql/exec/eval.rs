@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::{Array, BooleanArray};
+use arrow_buffer::BooleanBuffer;
 
 use super::super::column::{Builder, Column, Datum};
 use super::super::convert;
 use super::super::error::Result;
-use super::super::expr::{Expr, ExprKind, Op, Terms};
+use super::super::expr::{Expr, ExprKind, Op, Set, Terms};
 use super::super::functions::{Eval, Function, RowFn};
 use super::super::json;
 use super::super::plan::Batch;
@@ -55,12 +56,7 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
             set,
             fold,
             not,
-        } => {
-            let left = eval(left, batch, run)?;
-            boolean(&left, batch.rows, |value| {
-                keys::is_in(value, set, *fold).map(|found| found != *not)
-            })
-        }
+        } => is_in(&eval(left, batch, run)?, set, *fold, *not, batch.rows),
         ExprKind::InTable {
             left,
             table,
@@ -289,6 +285,45 @@ fn each_text(
         builder.push(&found.map_or(Value::Null, Value::dynamic));
     }
     builder.finish()
+}
+
+/// A null is in no set, which is known.
+fn is_in(left: &Datum, set: &Set, fold: bool, not: bool, rows: usize) -> Datum {
+    let Datum::Column(column) = left else {
+        return boolean(left, rows, |value| Some(contains(set, value, fold) != not));
+    };
+    let data = column.data();
+    let bits = match (set, column.ty()) {
+        (Set::Whole(set), Type::Int) => {
+            let values = column.ints();
+            BooleanBuffer::collect_bool(rows, |i| {
+                (data.is_valid(i) && set.contains(&i64::from(values.value(i)))) != not
+            })
+        }
+        (Set::Whole(set), Type::Long) => {
+            let values = column.longs();
+            BooleanBuffer::collect_bool(rows, |i| {
+                (data.is_valid(i) && set.contains(&values.value(i))) != not
+            })
+        }
+        (Set::Texts(set), Type::String) => {
+            let values = column.strings();
+            BooleanBuffer::collect_bool(rows, |i| set.contains(values.value(i)) != not)
+        }
+        _ => BooleanBuffer::collect_bool(rows, |i| contains(set, &column.value(i), fold) != not),
+    };
+    Datum::Column(Column::new(
+        Type::Bool,
+        Arc::new(BooleanArray::new(bits, None)),
+    ))
+}
+
+fn contains(set: &Set, value: &Value<'_>, fold: bool) -> bool {
+    match set {
+        Set::Whole(set) => value.as_long().is_some_and(|value| set.contains(&value)),
+        Set::Texts(set) => set.contains(value.text()),
+        Set::Keys(set) => keys::is_in(value, set, fold).unwrap_or(false),
+    }
 }
 
 /// A bool for each row.

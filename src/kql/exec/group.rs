@@ -143,6 +143,11 @@ impl Groups {
         run.hold(more)
     }
 
+    /// Bytes that the run was told of.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
     fn merge(&mut self, mut other: Self) -> Result<()> {
         self.held += other.held;
         let mut order: Vec<(Box<[u8]>, u32)> = other.index.drain().collect();

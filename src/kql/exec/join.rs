@@ -13,6 +13,7 @@ use super::super::column::{Column, Datum};
 use super::super::error::{Error, Result};
 use super::super::expr::Expr;
 use super::super::plan::{Batch, Join, JoinKind, Plan};
+use super::super::value::Value;
 use super::keys::Rows;
 use super::{BATCH, Run, eval, whole};
 
@@ -26,7 +27,9 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
     let mut first: HashMap<&[u8], (u32, u32), super::group::Hasher> = HashMap::default();
     let mut next: Vec<u32> = vec![NONE; right.rows];
     for row in 0..index(right.rows)? {
-        let key = right_keys.get(row as usize);
+        let Some(key) = right_keys.get(row as usize) else {
+            continue;
+        };
         match first.get_mut(key) {
             Some((_, last)) => {
                 next[*last as usize] = row;
@@ -38,8 +41,9 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
         }
     }
     let first_of = |row: usize| {
-        first
-            .get(left_keys.get(row))
+        left_keys
+            .get(row)
+            .and_then(|key| first.get(key))
             .map_or(NONE, |(first, _)| *first)
     };
 
@@ -53,7 +57,11 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
             run.tick()?;
             run.hold(0)?;
         }
-        if join.kind == JoinKind::InnerUnique && !seen.insert(left_keys.get(row as usize)) {
+        if join.kind == JoinKind::InnerUnique
+            && left_keys
+                .get(row as usize)
+                .is_none_or(|key| !seen.insert(key))
+        {
             continue;
         }
         let mut alone = true;
@@ -74,7 +82,7 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
                     lefts.append_value(row);
                     rights.append_value(partner);
                     made += 1;
-                    if made % (1 << 20) == 0 {
+                    if made.is_multiple_of(1 << 20) {
                         run.tick()?;
                         run.hold(8 << 20)?;
                     }
@@ -128,7 +136,7 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
 
 const NONE: u32 = u32::MAX;
 
-fn taken(column: &Column, rows: &UInt32Array) -> Column {
+pub(crate) fn taken(column: &Column, rows: &UInt32Array) -> Column {
     if column.is_absent() {
         Column::absent(column.ty(), rows.len())
     } else {
@@ -136,12 +144,39 @@ fn taken(column: &Column, rows: &UInt32Array) -> Column {
     }
 }
 
-fn keys(exprs: &[Expr], table: &Batch, run: &Arc<Run>) -> Result<Rows> {
+/// The keys of a side. A null is equal to nothing, not even to another null, so a row with one has
+/// no key. <https://learn.microsoft.com/kusto/query/scalar-data-types/null-values>
+struct Keys {
+    rows: Rows,
+    nulls: Vec<bool>,
+}
+
+impl Keys {
+    fn get(&self, row: usize) -> Option<&[u8]> {
+        (!self.nulls[row]).then(|| self.rows.get(row))
+    }
+}
+
+fn keys(exprs: &[Expr], table: &Batch, run: &Arc<Run>) -> Result<Keys> {
     let keys = exprs
         .iter()
         .map(|expr| eval::eval(expr, table, run))
         .collect::<Result<Vec<Datum>>>()?;
-    Ok(Rows::new(&keys, table.rows))
+    let mut nulls = vec![false; table.rows];
+    for key in &keys {
+        match key {
+            Datum::Column(column) => {
+                nulls
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(row, null)| *null |= column.is_null(row));
+            }
+            Datum::Value(_, Value::Null) => nulls.fill(true),
+            Datum::Value(..) => {}
+        }
+    }
+    let rows = Rows::new(&keys, table.rows);
+    Ok(Keys { rows, nulls })
 }
 
 fn index(rows: usize) -> Result<u32> {

@@ -1,15 +1,23 @@
 //! Plans run: row by row operators stream, the others collect; parts of a table are worked on side
 //! by side, and put together in the order of their rows.
 
+pub(crate) mod bins;
 mod compare;
 mod compute;
 pub(crate) mod eval;
+pub(crate) mod expand;
 mod group;
 mod join;
 pub(crate) mod keys;
 mod lazy;
 mod matching;
+pub(crate) mod parse;
+pub(crate) mod parse_kv;
+pub(crate) mod series;
 mod sort;
+pub(crate) mod subquery;
+pub(crate) mod top_nested;
+pub(crate) mod unpack;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -9,8 +9,11 @@ pub(crate) mod known;
 mod logic;
 mod math;
 mod network;
+pub(crate) mod regexes;
 mod series;
 mod strings;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod text_match;
 mod window;
 

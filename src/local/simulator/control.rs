@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Fault, Limit, Shared, arm};
+use super::{Fault, Limit, Shared, Trouble, arm};
 use crate::local::loopback;
 
 type Sim = State<Arc<Shared>>;
@@ -25,6 +25,10 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route(
             "/_sim/faults",
             get(list_faults).post(add_fault).delete(clear_faults),
+        )
+        .route(
+            "/_sim/telemetry/faults",
+            get(list_troubles).post(add_trouble).delete(clear_troubles),
         )
         .route("/_sim/clock", get(clock).post(advance))
         .route("/_sim/changes", get(changes))
@@ -72,6 +76,48 @@ async fn add_fault(State(shared): Sim, body: Bytes) -> Response {
 
 async fn clear_faults(State(shared): Sim) -> StatusCode {
     shared.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedTrouble {
+    /// As `poolkeeper telemetry generate --fault` takes it; it begins now when it names no time.
+    fault: String,
+}
+
+async fn list_troubles(State(shared): Sim) -> Response {
+    let troubles = shared
+        .troubles
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let texts: Vec<&String> = troubles.iter().map(|(text, _)| text).collect();
+    Json(texts).into_response()
+}
+
+async fn add_trouble(State(shared): Sim, body: Bytes) -> Response {
+    let now = shared.storage.db.clock.now_ms().div_euclid(60_000);
+    let asked = serde_json::from_slice::<AskedTrouble>(&body).map_err(|error| error.to_string());
+    let read = asked.and_then(|asked| Ok((Trouble::beginning(&asked.fault, now)?, asked.fault)));
+    match read {
+        Ok((trouble, text)) => {
+            let mut troubles = shared
+                .troubles
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            troubles.push((text, trouble));
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response(),
+    }
+}
+
+async fn clear_troubles(State(shared): Sim) -> StatusCode {
+    let mut troubles = shared
+        .troubles
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    troubles.clear();
     StatusCode::NO_CONTENT
 }
 

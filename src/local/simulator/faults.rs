@@ -8,8 +8,9 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Refusal, Service};
+use super::{Refusal, Service, logs};
 use crate::local::world::operations::Ending;
 
 /// What goes wrong.
@@ -35,6 +36,8 @@ pub enum FaultKind {
     OperationFails,
     /// Resource Manager accepts the change and says later that it was done, but nothing is.
     NoEffect,
+    /// Log Analytics answers with a part and says so beside it. Other services answer as ever.
+    PartialAnswer,
     /// The answer comes late.
     Latency { ms: u64 },
 }
@@ -131,6 +134,7 @@ pub(super) async fn before(
         }
         FaultKind::HalfAnswer
         | FaultKind::LostAnswer
+        | FaultKind::PartialAnswer
         | FaultKind::OperationFails
         | FaultKind::NoEffect => None,
     }
@@ -172,6 +176,23 @@ pub(super) async fn after(
                 Err(std::io::Error::other("cut off")),
             ]);
             Response::from_parts(parts, Body::from_stream(cut))
+        }
+        Some(FaultKind::PartialAnswer) if service == Service::Logs => {
+            let (mut parts, body) = response.into_parts();
+            let whole = axum::body::to_bytes(body, usize::MAX)
+                .await
+                .unwrap_or_default();
+            let Ok(mut answer) = serde_json::from_slice::<Value>(&whole) else {
+                return Response::from_parts(parts, Body::from(whole));
+            };
+            if answer["tables"].is_array() {
+                answer["error"] = logs::partial("ShardsFailed", "some shards did not answer");
+            }
+            let body = answer.to_string();
+            parts
+                .headers
+                .insert(header::CONTENT_LENGTH, body.len().into());
+            Response::from_parts(parts, Body::from(body))
         }
         _ => response,
     }

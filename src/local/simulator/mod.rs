@@ -7,6 +7,7 @@ mod graph;
 mod handles;
 mod identity;
 mod limits;
+mod logs;
 mod permissions;
 mod record;
 mod service;
@@ -14,7 +15,7 @@ mod vault;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -28,10 +29,12 @@ use axum::routing::get;
 
 pub use faults::{Fault, FaultKind};
 pub use limits::{Counts, Limit};
+pub use logs::{LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryEngine};
 pub use service::Service;
 
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
+use super::telemetry::Fault as Trouble;
 use super::world::operations::Ending;
 use super::world::{World, seed};
 use crate::estate::{Estate, Kind};
@@ -56,6 +59,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// What there is besides storage and identity.
     pub estate: Option<Estate>,
+    /// What answers queries of Log Analytics; without it the API is unavailable.
+    pub engine: Option<Arc<dyn QueryEngine>>,
 }
 
 struct Shared {
@@ -65,10 +70,13 @@ struct Shared {
     faults: Faults,
     limits: Limits,
     permissions: Permissions,
+    engine: Option<Arc<dyn QueryEngine>>,
     /// How long a change of a resource takes, in milliseconds by the clock of the estate.
     operations_take_ms: AtomicI64,
     /// What was asked of the estate that would change it, done or not: method and path.
     mutations: Mutex<Vec<String>>,
+    /// What telemetry is to tell of, as it was asked for.
+    troubles: Mutex<Vec<(String, Trouble)>>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -86,6 +94,25 @@ pub struct Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// The world as telemetry sees it, as long as it is there.
+pub(super) struct Subject(Weak<Shared>);
+
+impl Subject {
+    /// The world, and what goes wrong in it and shows only in telemetry. `None` when it has ended.
+    pub(super) fn look(&self) -> Option<(World, Vec<Trouble>)> {
+        let shared = self.0.upgrade()?;
+        let troubles = shared
+            .troubles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let troubles = troubles
+            .iter()
+            .map(|(_, trouble)| trouble.clone())
+            .collect();
+        Some((shared.world.clone(), troubles))
     }
 }
 
@@ -118,8 +145,10 @@ impl Simulator {
             faults: Faults::default(),
             limits: Limits::default(),
             permissions: Permissions::default(),
+            engine: options.engine,
             operations_take_ms: AtomicI64::new(OPERATIONS_TAKE_MS),
             mutations: Mutex::default(),
+            troubles: Mutex::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
             identity_header: uuid::Uuid::new_v4().simple().to_string(),
@@ -140,6 +169,11 @@ impl Simulator {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What telemetry tells of.
+    pub(super) fn subject(&self) -> Subject {
+        Subject(Arc::downgrade(&self.shared))
     }
 
     /// Where it listens.
@@ -271,6 +305,7 @@ async fn answer(
         Service::Arm => arm::answer(shared, parts, &body, ending).await,
         Service::Vault => vault::answer(shared, parts).await,
         Service::Graph => graph::answer(shared, parts).await,
+        Service::Logs => logs::answer(shared, parts, &body).await,
         Service::Identity => Ok(identity::answer(
             &shared.storage.key,
             &shared.identity_header,
@@ -290,7 +325,7 @@ impl Shared {
         let estate = match service {
             Service::Arm | Service::Vault => true,
             Service::Blob => !path.starts_with(&format!("/blob/{ACCOUNT}/")),
-            Service::Queue | Service::Graph | Service::Identity => false,
+            Service::Queue | Service::Graph | Service::Logs | Service::Identity => false,
         };
         if estate && !matches!(parts.method, Method::GET | Method::HEAD) {
             let line = format!("{} {path}", parts.method);

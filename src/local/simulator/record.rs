@@ -99,6 +99,10 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
         let url = format!("https://management.azure.com{path}{mark}{query}");
         return Some((url, "arm"));
     }
+    if path.starts_with("/v1/") {
+        let url = format!("https://api.loganalytics.io{path}{mark}{query}");
+        return Some((url, "loganalytics"));
+    }
     if let Some((vault, rest)) = path
         .strip_prefix("/vault/")
         .and_then(|rest| rest.split_once('/'))

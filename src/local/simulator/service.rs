@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{arm, graph, vault};
+use super::{arm, graph, logs, vault};
 use crate::local::storage::{Key, Refusal};
 
 /// A service of Azure that is simulated.
@@ -22,6 +22,8 @@ pub enum Service {
     Blob,
     Queue,
     Graph,
+    /// The query API of Log Analytics.
+    Logs,
     /// Tokens of the managed identity.
     Identity,
 }
@@ -35,6 +37,7 @@ impl Service {
             "subscriptions" | "providers" => Self::Arm,
             "vault" => Self::Vault,
             "graph" => Self::Graph,
+            "v1" => Self::Logs,
             "queue" => Self::Queue,
             "msi" => Self::Identity,
             _ => Self::Blob,
@@ -50,7 +53,7 @@ impl Service {
             Self::Vault if refusal.status == 403 => json!({ "error": {
                 "code": code, "message": message, "innererror": { "code": "ForbiddenByRbac" },
             } }),
-            Self::Arm | Self::Vault | Self::Graph => {
+            Self::Arm | Self::Vault | Self::Graph | Self::Logs => {
                 json!({ "error": { "code": code, "message": message } })
             }
         };
@@ -73,7 +76,7 @@ impl Service {
                 format!("Bearer authorization=\"{LOGIN}\", resource=\"https://vault.azure.net\"")
             }
             Self::Graph => format!("Bearer realm=\"\", authorization_uri=\"{LOGIN}\""),
-            Self::Blob | Self::Queue | Self::Identity => return None,
+            Self::Blob | Self::Queue | Self::Logs | Self::Identity => return None,
         };
         HeaderValue::from_str(&text).ok()
     }
@@ -84,6 +87,7 @@ impl Service {
         let mut response = self.refuse(match self {
             Self::Blob | Self::Queue => Refusal::new(503, "ServerBusy", why),
             Self::Vault => Refusal::new(429, "Throttled", why),
+            Self::Logs => Refusal::new(429, "ThrottledError", why),
             Self::Arm | Self::Graph | Self::Identity => Refusal::new(429, "TooManyRequests", why),
         });
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -103,6 +107,7 @@ impl Service {
             Self::Arm => arm::denied(parts),
             Self::Vault => vault::denied(parts),
             Self::Graph => graph::denied(),
+            Self::Logs => logs::denied(),
             Self::Blob | Self::Queue | Self::Identity => Refusal::new(
                 403,
                 "AuthorizationPermissionMismatch",
@@ -116,6 +121,8 @@ impl Service {
         let code = match (self, status) {
             (Self::Arm | Self::Graph, 503) => "ServiceUnavailable",
             (Self::Arm | Self::Graph, _) => "InternalServerError",
+            (Self::Logs, 503) => "UnavailableError",
+            (Self::Logs, _) => "InternalServerError",
             (_, 503) => "ServerBusy",
             _ => "InternalError",
         };

@@ -5,7 +5,7 @@
 pub(super) mod operations;
 mod seed;
 
-pub(super) use seed::{APPLICATIONS, seed, vault_folder};
+pub(super) use seed::{APPLICATIONS, seed, throughput, vault_folder};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
@@ -100,6 +100,26 @@ pub(super) fn children(
     )?;
     let rows = select
         .query_map(params![key(parent), after, most], |r| {
+            Ok((
+                r.get::<_, String>(0)?,
+                r.get::<_, String>(1)?,
+                r.get::<_, String>(2)?,
+            ))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    rows.into_iter()
+        .map(|(key, body, etag)| read(key, &body, etag))
+        .collect()
+}
+
+/// Every resource of a type, as `microsoft.operationalinsights/workspaces`: in lower case.
+pub(super) fn of_kind(db: &Connection, kind: &str) -> Result<Vec<Resource>, Refusal> {
+    let end = format!("/providers/{kind}");
+    let mut select = db.prepare_cached(
+        "SELECT id, body, etag FROM resources WHERE substr(parent, -length(?1)) = ?1 ORDER BY id",
+    )?;
+    let rows = select
+        .query_map([end], |r| {
             Ok((
                 r.get::<_, String>(0)?,
                 r.get::<_, String>(1)?,

@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::azure::{Error, container_apps, cosmos};
 use crate::changes::find;
 use crate::domain::{
-    Ask, Capacity, Change, ChangeId, Finding, Mutation, Outcome, Replicas, ResourceId,
+    Ask, Capacity, Change, ChangeId, Finding, IndexingPolicy, Mutation, Outcome, Replicas,
+    ResourceId,
 };
 use crate::estate::{Estate, Kind, Resource};
 
@@ -24,6 +25,7 @@ pub(super) async fn gather(
             };
         }
         Ask::CosmosThroughput { resource, .. }
+        | Ask::CosmosIndexing { resource, .. }
         | Ask::AppReplicas { resource, .. }
         | Ask::AppRestart { resource, .. } => resource,
     };
@@ -47,6 +49,11 @@ pub(super) async fn gather(
                 let why = "it has no throughput of its own: it shares that of its database, or the account is serverless";
                 return refused(id.as_str(), why.into());
             }
+            Err(error) => Err(error),
+        },
+        Ask::CosmosIndexing { to, .. } => match indexing(app, &id, to).await {
+            Ok(Ok(mutation)) => Ok(mutation),
+            Ok(Err(why)) => return refused(id.as_str(), why),
             Err(error) => Err(error),
         },
         Ask::AppReplicas { to, .. } => match container_apps::app(azure, &id).await {
@@ -86,11 +93,35 @@ async fn back(app: &App, change: &ChangeId) -> anyhow::Result<Result<Ask, String
     let resource = record.change.resource.to_string();
     Ok(match record.change.mutation {
         Mutation::CosmosThroughput { from, .. } => Ok(Ask::CosmosThroughput { resource, to: from }),
+        Mutation::CosmosIndexing { from, .. } => Ok(Ask::CosmosIndexing { resource, to: from }),
         Mutation::AppReplicas { from, .. } => Ok(Ask::AppReplicas { resource, to: from }),
         Mutation::AppRestart { .. } | Mutation::LogDeletion { .. } => {
             Err("a change of this kind cannot be taken back".into())
         }
     })
+}
+
+/// Another index for a container; `Err` with why there is none to be had.
+async fn indexing(
+    app: &App,
+    id: &ResourceId,
+    to: &IndexingPolicy,
+) -> Result<Result<Mutation, String>, Error> {
+    if !id.as_str().to_ascii_lowercase().contains("/containers/") {
+        return Ok(Err("it is a database: a container has an index".into()));
+    }
+    if let Err(why) = to.check() {
+        return Ok(Err(why));
+    }
+    let from = cosmos::container(app.azure()?, id).await?.policy;
+    if from.is_same(to) {
+        return Ok(Err("its index is like that already".into()));
+    }
+    Ok(Ok(Mutation::CosmosIndexing {
+        from,
+        to: to.clone(),
+        evidence: Vec::new(),
+    }))
 }
 
 async fn restart(app: &App, id: &ResourceId, revision: Option<&str>) -> Result<Mutation, Error> {
@@ -123,7 +154,7 @@ fn is_revision(text: &str) -> bool {
 /// The thing that is named: by its id, or by its names as people write them.
 fn resolve(estate: &Estate, ask: &Ask, text: &str) -> Option<ResourceId> {
     let kind = match ask {
-        Ask::CosmosThroughput { .. } => Kind::CosmosAccount,
+        Ask::CosmosThroughput { .. } | Ask::CosmosIndexing { .. } => Kind::CosmosAccount,
         _ => Kind::ContainerApp,
     };
     let (resource, inside): (_, Vec<&str>) = match estate.target(text) {

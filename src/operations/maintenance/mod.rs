@@ -3,6 +3,7 @@
 mod anchor_journal;
 mod certificates;
 mod cleanup;
+mod indexing;
 mod tick;
 
 pub use tick::tick;
@@ -21,6 +22,8 @@ pub enum Task {
     CheckCertificateExpiry,
     /// Deletes log blobs that are old, and tells which tables keep too little.
     CleanupOldLogs,
+    /// Proposes what the indexes of Cosmos containers should be.
+    OptimizeCosmosIndexing,
     /// Proves the journal and writes the day's anchor.
     AnchorJournal,
 }
@@ -77,9 +80,10 @@ impl TaskResult {
 }
 
 impl Task {
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::CheckCertificateExpiry,
         Self::CleanupOldLogs,
+        Self::OptimizeCosmosIndexing,
         Self::AnchorJournal,
     ];
 
@@ -88,6 +92,7 @@ impl Task {
         match self {
             Self::CheckCertificateExpiry => "check_certificate_expiry",
             Self::CleanupOldLogs => "cleanup_old_logs",
+            Self::OptimizeCosmosIndexing => "optimize_cosmos_indexing",
             Self::AnchorJournal => "anchor_journal",
         }
     }
@@ -95,9 +100,10 @@ impl Task {
     #[must_use]
     pub fn cadence(self) -> Cadence {
         match self {
-            Self::CheckCertificateExpiry | Self::CleanupOldLogs | Self::AnchorJournal => {
-                Cadence::Daily
-            }
+            Self::CheckCertificateExpiry
+            | Self::CleanupOldLogs
+            | Self::OptimizeCosmosIndexing
+            | Self::AnchorJournal => Cadence::Daily,
         }
     }
 
@@ -139,6 +145,7 @@ impl Task {
         match self {
             Self::CheckCertificateExpiry => certificates::run(app).await,
             Self::CleanupOldLogs => cleanup::run(app, journal, run, dry_run).await,
+            Self::OptimizeCosmosIndexing => indexing::run(app, journal, run, dry_run).await,
             Self::AnchorJournal => anchor_journal::run(app, &run.id, dry_run).await,
         }
     }

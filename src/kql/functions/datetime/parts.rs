@@ -78,7 +78,7 @@ impl Part {
             Self::WeekOfYear => week_of_year(ticks),
             Self::DayOfYear => day_of_year(ticks),
             Self::Year => to_civil(ticks).year.into(),
-            Self::Quarter => i64::from((to_civil(ticks).month + 2) / 3),
+            Self::Quarter => i64::from(to_civil(ticks).month.div_ceil(3)),
             Self::Month => to_civil(ticks).month.into(),
             Self::Day | Self::Week => to_civil(ticks).day.into(),
         }

@@ -99,7 +99,7 @@ pub(super) fn show(body: &Value, etag: &str) -> Value {
     })
 }
 
-fn bad(why: impl Into<String>) -> Refusal {
+pub(super) fn bad(why: impl Into<String>) -> Refusal {
     Refusal::new(400, "BadRequest", why)
 }
 
@@ -264,7 +264,7 @@ fn owner(path: &Path) -> String {
     names[..names.len().saturating_sub(1)].join("/")
 }
 
-fn follow(ask: &Ask<'_>, id: &str) -> Response {
+pub(super) fn follow(ask: &Ask<'_>, id: &str) -> Response {
     let place = |kind| {
         let address = &ask.shared.address;
         operations::place(

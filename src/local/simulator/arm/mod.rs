@@ -2,6 +2,7 @@
 
 mod alerts;
 mod apps;
+mod containers;
 mod cosmos;
 mod logs;
 mod operations;
@@ -164,6 +165,7 @@ pub(super) async fn answer(
         (&Method::PUT, cosmos::DATABASE_OFFER | cosmos::CONTAINER_OFFER, false) => {
             cosmos::set(&ask).await
         }
+        (&Method::PUT, cosmos::CONTAINER, false) => containers::set(&ask).await,
         (&Method::POST, _, true) if kind.ends_with("/migrateToAutoscale") => {
             cosmos::migrate(&ask, true).await
         }

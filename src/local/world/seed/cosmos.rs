@@ -12,13 +12,58 @@ const LOCATION: &str = "Japan East";
 const INSTANT_MAXIMUM: i64 = 10_000;
 
 /// RU/s that a container begins with, and whether they scale by themselves.
-fn throughput(container: &str) -> (i64, bool) {
+pub(in crate::local) fn throughput(container: &str) -> (i64, bool) {
     match container {
         "threads" => (1000, false),
         "messages" => (4000, true),
         "files" => (2000, false),
         _ => (400, false),
     }
+}
+
+/// What a container is, besides its throughput: most are as they were made, and one was tended by
+/// hand once.
+fn resource(name: &str) -> serde_json::Value {
+    let everything = json!({
+        "id": name,
+        "partitionKey": { "paths": ["/tenantId"], "kind": "Hash", "version": 2 },
+        "indexingPolicy": {
+            "indexingMode": "consistent",
+            "automatic": true,
+            "includedPaths": [{ "path": "/*" }],
+            "excludedPaths": [{ "path": "/\"_etag\"/?" }],
+        },
+    });
+    if name != "runs" {
+        return everything;
+    }
+    json!({
+        "id": name,
+        "partitionKey": { "paths": ["/tenantId"], "kind": "Hash", "version": 2 },
+        "indexingPolicy": {
+            "indexingMode": "consistent",
+            "automatic": true,
+            "includedPaths": [
+                { "path": "/tenantId/?" },
+                { "path": "/status/?" },
+                { "path": "/createdAt/?" },
+                { "path": "/legacyState/?" },
+            ],
+            "excludedPaths": [{ "path": "/*" }, { "path": "/\"_etag\"/?" }],
+            "compositeIndexes": [[
+                { "path": "/legacyState", "order": "ascending" },
+                { "path": "/createdAt", "order": "descending" },
+            ]],
+        },
+        "defaultTtl": 2_592_000,
+        "uniqueKeyPolicy": { "uniqueKeys": [{ "paths": ["/threadId", "/number"] }] },
+        "conflictResolutionPolicy": {
+            "mode": "LastWriterWins", "conflictResolutionPath": "/_ts",
+        },
+        "computedProperties": [
+            { "name": "lowerName", "query": "SELECT VALUE LOWER(c.name) FROM c" },
+        ],
+    })
 }
 
 pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Documents {
@@ -76,6 +121,9 @@ pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Doc
     let all = cosmos.containers.iter().map(String::as_str);
     for (number, name) in all.chain(["leases"]).enumerate() {
         let container = format!("{database}/containers/{name}");
+        let mut resource = resource(name);
+        resource["_rid"] = json!(format!("Kq1pAI{number}="));
+        resource["_ts"] = json!(now.timestamp() - 86_400 * 600);
         out.push((
             container.clone(),
             json!({
@@ -84,13 +132,7 @@ pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Doc
                 "type": "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers",
                 "location": LOCATION,
                 "tags": {},
-                "properties": { "resource": {
-                    "id": name,
-                    "partitionKey": { "paths": ["/tenantId"], "kind": "Hash", "version": 2 },
-                    "indexingPolicy": { "indexingMode": "consistent", "automatic": true },
-                    "_rid": format!("Kq1pAI{number}="),
-                    "_ts": now.timestamp() - 86_400 * 600,
-                } },
+                "properties": { "resource": resource },
             }),
         ));
         if name != "leases" {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{Documents, LOCATION};
 use crate::estate::{Kind, Resource};
@@ -25,7 +26,22 @@ const TABLES: [(&str, &str, i64, i64); 12] = [
     ("ContainerAppConsoleLogs_CL", "Analytics", 4, 4),
 ];
 
-pub(super) fn workspace(workspace: &Resource, now: DateTime<Utc>) -> Documents {
+pub(super) fn workspace(
+    workspace: &Resource,
+    customer_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> Documents {
+    // The same at every start, and another one for each workspace.
+    let own = Sha256::digest(workspace.id.as_str().to_ascii_lowercase());
+    let own: [u8; 16] = std::array::from_fn(|at| own[at]);
+    let customer_id = customer_id.map_or_else(
+        || {
+            uuid::Builder::from_random_bytes(own)
+                .into_uuid()
+                .to_string()
+        },
+        str::to_owned,
+    );
     let created = (now - Duration::days(700)).to_rfc3339_opts(SecondsFormat::Secs, true);
     let mut out = vec![(
         workspace.id.to_string(),
@@ -36,7 +52,7 @@ pub(super) fn workspace(workspace: &Resource, now: DateTime<Utc>) -> Documents {
             "location": LOCATION,
             "tags": {},
             "properties": {
-                "customerId": "5f0c3c1e-6a54-4c58-9d0f-0f6d2f1f7a11",
+                "customerId": customer_id,
                 "provisioningState": "Succeeded",
                 "sku": { "name": "PerGB2018" },
                 "retentionInDays": DEFAULT_DAYS,

@@ -7,6 +7,7 @@ mod logs;
 mod storage;
 mod vault;
 
+pub(in crate::local) use cosmos::throughput;
 pub(in crate::local) use identities::APPLICATIONS;
 pub(in crate::local) use vault::vault_folder;
 
@@ -49,7 +50,12 @@ pub(in crate::local) async fn seed(
                         let made = stamp.map(|stamp| apps::app(stamp, resource, at));
                         add(db, made.unwrap_or_default())?;
                     }
-                    Kind::Workspace => add(db, logs::workspace(resource, at))?,
+                    Kind::Workspace => {
+                        let stamp = estate.stamps.iter().find(|s| s.name == resource.stamp);
+                        let known =
+                            stamp.and_then(|s| s.workspace.as_ref()?.customer_id.as_deref());
+                        add(db, logs::workspace(resource, known, at))?;
+                    }
                     Kind::StorageAccount => {
                         add(db, storage::account(resource, at))?;
                         storage::blobs(db, &resource.name, at)?;
