@@ -8,6 +8,8 @@ mod journal;
 mod local;
 #[cfg(feature = "local")]
 mod package;
+#[cfg(feature = "local")]
+mod query;
 mod run;
 mod runs;
 mod serve;
@@ -66,6 +68,9 @@ enum Command {
     /// Write the package that goes to Azure: one zip, the same for the same content.
     #[cfg(feature = "local")]
     Package(package::Arguments),
+    /// Ask tables in files with KQL, with no cloud.
+    #[cfg(feature = "local")]
+    Query(query::Arguments),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
@@ -106,6 +111,8 @@ pub async fn run() -> ExitCode {
         Command::Local(arguments) => local::run(arguments).await,
         #[cfg(feature = "local")]
         Command::Package(arguments) => package::run(&arguments),
+        #[cfg(feature = "local")]
+        Command::Query(arguments) => return query::run(arguments).await,
         #[cfg(feature = "local")]
         Command::Telemetry(arguments) => telemetry::run(&arguments),
         command => {

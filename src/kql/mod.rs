@@ -10,6 +10,7 @@ pub mod column;
 pub mod convert;
 pub mod error;
 pub mod exec;
+pub mod explain;
 pub mod expr;
 pub mod functions;
 pub mod json;

@@ -241,6 +241,31 @@ pub enum TextOp {
     Colon,
 }
 
+impl TextOp {
+    /// The word that stands for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Has => "has",
+            Self::HasCs => "has_cs",
+            Self::HasPrefix => "hasprefix",
+            Self::HasPrefixCs => "hasprefix_cs",
+            Self::HasSuffix => "hassuffix",
+            Self::HasSuffixCs => "hassuffix_cs",
+            Self::Contains => "contains",
+            Self::ContainsCs => "contains_cs",
+            Self::StartsWith => "startswith",
+            Self::StartsWithCs => "startswith_cs",
+            Self::EndsWith => "endswith",
+            Self::EndsWithCs => "endswith_cs",
+            Self::Like => "like",
+            Self::LikeCs => "likecs",
+            Self::MatchesRegex => "matches regex",
+            Self::Colon => ":",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InOp {
     In,

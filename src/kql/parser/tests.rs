@@ -29,7 +29,7 @@ fn operators_bind_as_tightly_as_in_kusto() {
             "a !contains_cs 'x' and b notcontains 'y'",
             "(and (!contains_cs a \"x\") (!contains b \"y\"))",
         ),
-        ("a matches regex @'\\d'", "(matches a \"\\\\d\")"),
+        ("a matches regex @'\\d'", "(matches regex a \"\\\\d\")"),
         ("a in (1, 2) and b", "(and (in a 1 2) b)"),
         ("a !in~ ('x')", "(!in~ a \"x\")"),
         ("a in (T | project b)", "(in a (pipe T (project b)))"),

@@ -40,7 +40,9 @@ impl Schemas for () {
 
 /// Tables in a folder: `Name.csv`, or `Name/` with files in the order of their names, as
 /// `2026-01-01.parquet`, `2026-01-01T0930.parquet`. Formats are those of [`Format`]; other files are
-/// left alone. A table is opened when it is asked for, and again when its files have changed.
+/// left alone. Of files named by time one stands for all whose names begin with its own: beside
+/// `2026-01-01T09` the file `2026-01-01T0930` does not count, as it is already part of that hour. A table
+/// is opened when it is asked for, and again when its files have changed.
 pub struct Folder {
     dir: PathBuf,
     schemas: Arc<dyn Schemas>,
@@ -70,10 +72,7 @@ impl Folder {
         let mut tables: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for path in entries(&self.dir)? {
             if path.is_dir() {
-                let files: Vec<PathBuf> = entries(&path)?
-                    .into_iter()
-                    .filter(|file| Format::of(file).is_some())
-                    .collect();
+                let files = current(entries(&path)?);
                 let name = path.file_name().and_then(OsStr::to_str);
                 if let Some(name) = name.filter(|name| !files.is_empty() && !name.starts_with('.'))
                 {
@@ -108,7 +107,16 @@ impl Folder {
 
     fn find(&self, name: &str) -> Result<Option<Arc<dyn Source>>> {
         if let Some(files) = self.files()?.get(name) {
-            return self.stored(name, files).map(Some);
+            return match self.stored(name, files) {
+                // Files were put together since they were listed.
+                Err(_) if files.iter().any(|file| !file.exists()) => {
+                    match self.files()?.get(name) {
+                        Some(files) => self.stored(name, files).map(Some),
+                        None => Ok(None),
+                    }
+                }
+                opened => opened.map(Some),
+            };
         }
         if let Some(schema) = self.schemas.schema(name) {
             return Ok(Some(Arc::new(Memory::empty(schema))));
@@ -140,6 +148,33 @@ impl Catalog for Folder {
         names.dedup();
         names
     }
+}
+
+/// The files that count, of those of one table in the order of their names.
+fn current(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut stands: Option<String> = None;
+    let counts = |path: &PathBuf| {
+        let Some((name, _)) = Format::of(path) else {
+            return false;
+        };
+        let covered = stands
+            .as_deref()
+            .is_some_and(|time| name != time && name.starts_with(time) && is_time(name));
+        if !covered {
+            stands = is_time(name).then(|| name.to_owned());
+        }
+        !covered
+    };
+    paths.into_iter().filter(counts).collect()
+}
+
+/// Whether a name is a day, an hour or a minute: `2026-01-01`, `2026-01-01T09`, `2026-01-01T0930`.
+fn is_time(name: &str) -> bool {
+    let shape: String = name
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    ["0000-00-00", "0000-00-00T00", "0000-00-00T0000"].contains(&shape.as_str())
 }
 
 fn stamp(path: &Path) -> Stamp {

@@ -187,8 +187,7 @@ fn what_does_not_fit_is_refused_with_file_line_and_column() {
     ];
     for (name, text, declared, expected) in cases {
         let file = write(dir.path(), name, text);
-        let answer = one(&[file], *declared)
-            .and_then(|tables| ask(&tables, "T"));
+        let answer = one(&[file], *declared).and_then(|tables| ask(&tables, "T"));
         let error = answer.expect_err(name);
         assert!(error.contains(expected), "{name}: {error}");
     }
@@ -273,7 +272,7 @@ fn folder(dir: &Path) -> Folder {
     );
     write(
         dir,
-        "Requests/2026-01-01.csv",
+        "Requests/2026-01-01T08.csv",
         "TimeGenerated,Name,Ms\n2026-01-01T08:00:00Z,a,1\n,zero,0\n",
     );
     write(dir, "Requests/notes.txt", "not a table");
@@ -360,4 +359,23 @@ fn a_view_of_what_is_not_there_is_refused() {
         error.to_string(),
         "a view needs column `m`, which its table lacks"
     );
+}
+
+#[test]
+fn a_file_named_by_time_stands_for_its_parts() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, n) in [
+        ("2026-01-01", 1),
+        ("2026-01-01T09", 10),
+        ("2026-01-02T0930", 100),
+        ("2026-01-02T10", 1000),
+        ("2026-01-02T1059", 10_000),
+        ("part1", 100_000),
+        ("part10", 1_000_000),
+    ] {
+        write(dir.path(), &format!("T/{name}.csv"), format!("n\n{n}\n"));
+    }
+    let folder = Folder::new(dir.path(), Arc::new(()));
+    let rows = ask(&folder, "T | summarize sum(n)");
+    assert_eq!(rows.as_deref(), Ok("[[1101101]]"));
 }

@@ -12,6 +12,7 @@
 //! application's own `cosmos_ru_consumption` add up to the same request units. The customer is
 //! `Properties.tenantId`; the column `TenantId` is the workspace, as in Azure. Addresses are masked.
 
+pub mod catalog;
 mod columns;
 mod counters;
 mod faults;

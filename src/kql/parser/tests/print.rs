@@ -188,25 +188,7 @@ fn binary(op: Binary) -> String {
         Binary::Or => return "or".to_owned(),
         Binary::Text(op, not) => (op, not),
     };
-    let word = match text {
-        TextOp::Has => "has",
-        TextOp::HasCs => "has_cs",
-        TextOp::HasPrefix => "hasprefix",
-        TextOp::HasPrefixCs => "hasprefix_cs",
-        TextOp::HasSuffix => "hassuffix",
-        TextOp::HasSuffixCs => "hassuffix_cs",
-        TextOp::Contains => "contains",
-        TextOp::ContainsCs => "contains_cs",
-        TextOp::StartsWith => "startswith",
-        TextOp::StartsWithCs => "startswith_cs",
-        TextOp::EndsWith => "endswith",
-        TextOp::EndsWithCs => "endswith_cs",
-        TextOp::Like => "like",
-        TextOp::LikeCs => "likecs",
-        TextOp::MatchesRegex => "matches",
-        TextOp::Colon => ":",
-    };
-    format!("{}{word}", if not { "!" } else { "" })
+    format!("{}{}", if not { "!" } else { "" }, text.name())
 }
 
 fn literal(literal: &Literal) -> String {
