@@ -176,3 +176,13 @@ fn settings(named: Option<&Path>) -> anyhow::Result<BTreeMap<String, String>> {
         None => Ok(BTreeMap::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -9,10 +9,10 @@ use crate::kql;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The files, a query in each.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
+    #[arg(required = true, value_name = "FILE")]
+    queries: Vec<PathBuf>,
     #[command(flatten)]
-    tables: tables::Arguments,
+    tables: tables::TableArguments,
     #[command(flatten)]
     limits: LimitArguments,
 }
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let catalog = arguments.tables.catalog()?;
     let mut wrong = 0;
-    for file in &arguments.files {
+    for file in &arguments.queries {
         let name = file.display();
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     if wrong > 0 {
-        eprintln!("{wrong} of {} are wrong", arguments.files.len());
+        eprintln!("{wrong} of {} are wrong", arguments.queries.len());
     }
     Ok(ExitCode::from(u8::from(wrong > 0)))
 }

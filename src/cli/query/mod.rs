@@ -26,8 +26,10 @@ Examples:
   poolkeeper query -q 'AppRequests | summarize count() by ResultCode'
   poolkeeper query slow.kql --data telemetry --csv > slow.csv
   poolkeeper query --parquet trips.parquet -q 'trips | top 3 by distance' --explain
-  cat slow.kql | poolkeeper query - --from 'Requests=logs/*.jsonl.gz' --json
-  poolkeeper query check queries/*.kql";
+  cat slow.kql | poolkeeper query - --from Requests=monday.jsonl.gz --json
+  poolkeeper query check queries/*.kql
+
+Exit codes: 0 answered, 1 the query failed, 2 usage, or the text is not KQL.";
 
 /// Exit codes: 0 answered, 1 the query failed, 2 usage, or the text is not KQL.
 #[derive(Args)]
@@ -46,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(short = 'q', long = "query", value_name = "TEXT")]
     text: Option<String>,
     #[command(flatten)]
-    tables: tables::Arguments,
+    tables: tables::TableArguments,
     #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]

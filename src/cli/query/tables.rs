@@ -18,7 +18,7 @@ use crate::local::telemetry::catalog::Known;
 const DATA: &str = ".poolkeeper/telemetry";
 
 #[derive(Args)]
-pub(super) struct Arguments {
+pub(super) struct TableArguments {
     /// A folder of tables: `NAME/*.parquet`, `NAME.csv` and so on; also .jsonl, .ndjson and .json with an
     /// object on each line, .csv with a header, and text with .gz [default: .poolkeeper/telemetry when it
     /// exists].
@@ -46,7 +46,7 @@ fn pair(text: &str) -> std::result::Result<(String, PathBuf), String> {
     }
 }
 
-impl Arguments {
+impl TableArguments {
     /// The catalog: tables of single files go before those of the folder.
     pub(super) fn catalog(&self) -> anyhow::Result<Layers> {
         let known: Arc<dyn Schemas> = match &self.schemas {
