@@ -7,6 +7,7 @@
 mod decide;
 mod evidence;
 mod sql;
+mod watch;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
@@ -19,7 +20,8 @@ use crate::changes::{ChangeRecord, all, apply, id, open_on};
 use crate::domain::{Change, ChangeKind, Finding, IndexingPolicy, Mutation, Outcome, ResourceId};
 use crate::estate::{Cosmos, Kind, Stamp};
 use crate::journal::{Journal, Run};
-use decide::{Changed, Judged, Standing, dearer, judge};
+use decide::{Judged, Standing, judge};
+use watch::{Changed, dearer};
 
 /// Who proposes what this task finds.
 const PROPOSER: &str = "poolkeeper";
