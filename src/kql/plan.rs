@@ -76,10 +76,31 @@ pub trait Source: Send + Sync {
 
 /// The tables that a query may name.
 pub trait Catalog: Send + Sync {
-    fn table(&self, name: &str) -> Option<Arc<dyn Source>>;
+    /// The table of a name; `None` when there is none, an error when it is there and cannot be read.
+    fn table(&self, name: &str) -> Option<Result<Arc<dyn Source>>>;
 
     /// For wildcards, and for the nearest name when one is wrong.
     fn names(&self) -> Vec<String>;
+}
+
+impl<C: Catalog + ?Sized> Catalog for &C {
+    fn table(&self, name: &str) -> Option<Result<Arc<dyn Source>>> {
+        (**self).table(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        (**self).names()
+    }
+}
+
+impl<C: Catalog + ?Sized> Catalog for Arc<C> {
+    fn table(&self, name: &str) -> Option<Result<Arc<dyn Source>>> {
+        (**self).table(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        (**self).names()
+    }
 }
 
 /// Something that holds for every row that is of use.

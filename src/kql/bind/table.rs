@@ -151,7 +151,7 @@ impl Binder<'_> {
             None => {}
         }
         match self.catalog.table(name) {
-            Some(source) => Ok(scan(name, source)),
+            Some(source) => Ok(scan(name, source?)),
             None => {
                 let known = self.catalog.names();
                 let known = known.iter().map(String::as_str).chain(scope.names());

@@ -63,8 +63,8 @@ impl Tables {
 }
 
 impl Catalog for Tables {
-    fn table(&self, name: &str) -> Option<Arc<dyn Source>> {
-        self.0.get(name).cloned()
+    fn table(&self, name: &str) -> Option<Result<Arc<dyn Source>>> {
+        self.0.get(name).cloned().map(Ok)
     }
 
     fn names(&self) -> Vec<String> {
