@@ -187,8 +187,7 @@ fn what_does_not_fit_is_refused_with_file_line_and_column() {
     ];
     for (name, text, declared, expected) in cases {
         let file = write(dir.path(), name, text);
-        let answer = one(&[file], *declared)
-            .and_then(|tables| ask(&tables, "T"));
+        let answer = one(&[file], *declared).and_then(|tables| ask(&tables, "T"));
         let error = answer.expect_err(name);
         assert!(error.contains(expected), "{name}: {error}");
     }

@@ -12,8 +12,10 @@
 //! application's own `cosmos_ru_consumption` add up to the same request units. The customer is
 //! `Properties.tenantId`; the column `TenantId` is the workspace, as in Azure. Addresses are masked.
 
+pub mod catalog;
 mod columns;
 mod counters;
+mod engine;
 mod faults;
 pub mod files;
 mod generate;
@@ -35,6 +37,7 @@ mod words;
 mod writer;
 
 pub use counters::{Cell, Counters, Histogram};
+pub use engine::Telemetry;
 pub use faults::{Fault, FaultKind};
 pub use files::files;
 pub use generate::{Progress, generate};
