@@ -229,6 +229,10 @@ pub(super) struct Indexing {
     /// With fewer queries of a container in that time, nothing is taken out of its index.
     #[serde(default = "thousand")]
     pub(super) least_queries: u32,
+    /// Full-text query is turned on for the accounts, so that logs hold the texts of queries as they
+    /// were sent. Obfuscated texts are no evidence.
+    #[serde(default)]
+    pub(super) full_text: bool,
 }
 
 impl Default for Indexing {
@@ -236,6 +240,7 @@ impl Default for Indexing {
         Self {
             days: seven(),
             least_queries: thousand(),
+            full_text: false,
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Indexing {
     pub days: u32,
     /// With fewer queries of a container, nothing is taken out of its index.
     pub least_queries: u32,
+    /// Logs hold the texts of queries as they were sent.
+    pub full_text: bool,
 }
 
 /// What is kept in Cosmos.
@@ -240,6 +242,7 @@ impl Reader<'_> {
         let indexing = Indexing {
             days: file.indexing.days,
             least_queries: file.indexing.least_queries,
+            full_text: file.indexing.full_text,
         };
         if !(1..=90).contains(&indexing.days) {
             let message = format!("is {}: 1 to 90 days are possible", indexing.days);

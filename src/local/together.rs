@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::host::{self, Host};
 use super::simulator::{self, Simulator};
+use super::telemetry::Telemetry;
 use super::teller::Teller;
 use crate::estate::Estate;
+use crate::kql::exec::Limits;
 
 /// How to start a [`Local`].
 pub struct Options {
@@ -48,7 +51,10 @@ impl Services {
             port: 0,
             record: options.record.clone(),
             estate: Some(estate.clone()),
-            engine: None,
+            engine: Some(Arc::new(Telemetry::new(
+                options.data.join("telemetry"),
+                Limits::default(),
+            ))),
         })
         .await?;
         // New at every start, like the other keys.

@@ -254,6 +254,31 @@ mod tests {
             prop_assert_eq!(lex(&literal), Some((value, "")));
         }
 
+        #[cfg(feature = "local")]
+        #[test]
+        fn our_engine_reads_any_string_as_one_literal_of_one_let(value in hostile()) {
+            use crate::kql::{parser, source::Tables, syntax, Options, query};
+            let literal = Param::String(value.clone()).literal().expect("a literal");
+            let text = format!("let x_ = {literal};\nprint x_");
+            let parsed = parser::parse(&text).expect("a query");
+            let is_one = matches!(
+                parsed.statements.as_slice(),
+                [
+                    syntax::Statement::Let {
+                        value: syntax::LetValue::Expr(syntax::Expr {
+                            kind: syntax::ExprKind::Literal(syntax::Literal::String(read)), ..
+                        }),
+                        ..
+                    },
+                    syntax::Statement::Expr(_),
+                ] if *read == value
+            );
+            prop_assert!(is_one, "{text}");
+            let table = query(&text, &Tables::default(), &Options::at(0)).expect("an answer");
+            let cell = table.batches[0].columns[0].value(0).into_owned();
+            prop_assert_eq!(cell.text(), value);
+        }
+
         #[test]
         fn a_list_is_strings_between_brackets_and_also_json(values in proptest::collection::vec(hostile(), 0..5)) {
             let literal = Param::List(values.clone()).literal().expect("a literal");

@@ -214,6 +214,22 @@ async fn what_is_not_known_takes_nothing_out() {
 }
 
 #[tokio::test]
+async fn obfuscated_texts_are_no_evidence() {
+    let world = World::start().await;
+    let settings =
+        world.settings_with_estate(|e| e.replacen("full_text = true", "full_text = false", 1));
+    let base = world.handler_with(settings, Clock::System).await;
+    world.answers.when(
+        &is_about("runs"),
+        Ok(week(&[(BY_STATUS, 900), (BY_OWNER, 100)])),
+    );
+    let run = optimize(&world, &base).await;
+    assert_eq!(run["changes"], json!([]), "{run}");
+    assert_eq!(codes(&run, "cosmos-agents-jpe"), ["indexing-no-data"]);
+    assert!(world.answers.asked().is_empty());
+}
+
+#[tokio::test]
 async fn an_index_that_somebody_else_changed_since_is_left_alone() {
     let world = World::start().await;
     let base = world.handler(Clock::System).await;

@@ -256,6 +256,11 @@ mod tests {
                 "a:dynamic,x:dynamic,i:long | [[7,8,9],7,0] [[7,8,9],8,1]",
             ),
             (
+                "the old word has a limit",
+                "print r=range(1, 200) | mvexpand r | count",
+                "Count:long | [128]",
+            ),
+            (
                 "texts are no arrays",
                 r#"print s="a" | mv-expand s"#,
                 "an array or bag is needed, and this is string",

@@ -110,7 +110,7 @@ impl Parser<'_> {
             "join" => self.join(),
             "lookup" => self.lookup(),
             "union" => self.union_operator(),
-            "mv-expand" | "mvexpand" => self.mv_expand(),
+            "mv-expand" | "mvexpand" => self.mv_expand(word, span),
             "mv-apply" | "mvapply" => self.mv_apply(),
             "parse" => self.parse_operator(word, false),
             "parse-where" => self.parse_operator(word, true),

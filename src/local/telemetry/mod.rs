@@ -15,6 +15,7 @@
 pub mod catalog;
 mod columns;
 mod counters;
+mod engine;
 mod faults;
 pub mod files;
 mod generate;
@@ -36,6 +37,7 @@ mod words;
 mod writer;
 
 pub use counters::{Cell, Counters, Histogram};
+pub use engine::Telemetry;
 pub use faults::{Fault, FaultKind};
 pub use files::files;
 pub use generate::{Progress, generate};

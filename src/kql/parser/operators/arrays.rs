@@ -1,18 +1,22 @@
 //! `mv-expand` and `mv-apply`: a row for each member of an array.
 
 use super::super::Parser;
-use crate::kql::error::{Error, Result};
-use crate::kql::syntax::{ExprKind, MvColumn, OperatorKind, SubQuery};
+use crate::kql::error::{Error, Result, Span};
+use crate::kql::syntax::{Expr, ExprKind, Literal, MvColumn, OperatorKind, SubQuery};
 use crate::kql::types::Type;
 
 impl Parser<'_> {
-    pub(super) fn mv_expand(&mut self) -> Result<OperatorKind> {
+    /// The old word `mvexpand` makes no more than 128 rows of one, unless told.
+    pub(super) fn mv_expand(&mut self, word: &str, span: Span) -> Result<OperatorKind> {
         let options = self.options(&["kind", "bagexpansion", "with_itemindex"])?;
         let columns = self.comma_list(Self::mv_column)?;
         let limit = if self.eat_word("limit") {
             Some(self.expr()?)
         } else {
-            None
+            (word == "mvexpand").then_some(Expr {
+                kind: ExprKind::Literal(Literal::Long(128)),
+                span,
+            })
         };
         Ok(OperatorKind::MvExpand {
             options,

@@ -7,6 +7,7 @@
 mod decide;
 mod evidence;
 mod sql;
+mod watch;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
@@ -14,12 +15,13 @@ use futures::{StreamExt as _, stream};
 use super::TaskResult;
 use crate::app::App;
 use crate::azure::logs::Scope;
-use crate::azure::{Error, cosmos, log_analytics};
+use crate::azure::{Azure, Error, cosmos, log_analytics};
 use crate::changes::{ChangeRecord, all, apply, id, open_on};
 use crate::domain::{Change, ChangeKind, Finding, IndexingPolicy, Mutation, Outcome, ResourceId};
 use crate::estate::{Cosmos, Kind, Stamp};
 use crate::journal::{Journal, Run};
-use decide::{Changed, Judged, Standing, dearer, judge};
+use decide::{Judged, Standing, judge};
+use watch::{Changed, dearer};
 
 /// Who proposes what this task finds.
 const PROPOSER: &str = "poolkeeper";
@@ -56,7 +58,7 @@ pub(super) async fn run(
             continue;
         };
         all += cosmos.containers.len() as u64;
-        match of_stamp(app, stamp, cosmos).await {
+        match of_stamp(app.azure()?, stamp, cosmos, estate.indexing.full_text).await {
             Ok(Ok(found)) => places.extend(found),
             Ok(Err(finding)) => findings.push(finding),
             Err(error) => {
@@ -146,11 +148,11 @@ pub(super) async fn run(
 
 /// The containers of a stamp; `Err` with a finding that says why none is looked at.
 async fn of_stamp(
-    app: &App,
+    azure: &Azure,
     stamp: &Stamp,
     cosmos: &Cosmos,
+    full_text: bool,
 ) -> Result<Result<Vec<Place>, Finding>, Error> {
-    let azure = app.azure()?;
     let Some(workspace) = &stamp.workspace else {
         let why = "the estate names no workspace, so it is not known what its containers are asked";
         return Ok(Err(Finding::new("indexing-no-data", &cosmos.account, why)));
@@ -161,7 +163,8 @@ async fn of_stamp(
         Kind::CosmosAccount.azure(),
         &cosmos.account,
     );
-    if let Some(capability) = cosmos::account(azure, &account).await?.hides_indexes {
+    let known = cosmos::account(azure, &account).await?;
+    if let Some(capability) = known.hides_indexes {
         let why = format!(
             "the account has {capability}: parts of its indexing policies are not shown in the version that is spoken here, and a change could lose them"
         );
@@ -170,6 +173,12 @@ async fn of_stamp(
             &cosmos.account,
             why,
         )));
+    }
+    if !full_text {
+        // What obfuscation makes of a name may read like another one, and the stable versions of the
+        // API do not tell whether it is at work.
+        let why = "the texts of its queries may be obfuscated in the logs, so nothing is said about its indexes: turn on its full-text query, and say so as indexing.full_text";
+        return Ok(Err(Finding::new("indexing-no-data", &cosmos.account, why)));
     }
     let customer_id = match &workspace.customer_id {
         Some(id) => id.clone(),
