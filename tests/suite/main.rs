@@ -14,6 +14,7 @@ mod faults;
 mod host;
 mod indexing;
 mod journal;
+mod kqlt;
 mod logs;
 mod maintenance;
 mod package;
