@@ -96,7 +96,7 @@ queries! {
     AvailabilityResults = "availability_results",
     BoundaryViolationSeries = "boundary_violation_series",
     BoundaryViolations = "boundary_violations",
-    CosmosQueryTexts = "cosmos_query_texts",
+    CosmosQueryEvidence = "cosmos_query_evidence",
     CosmosThrottling = "cosmos_throttling",
     DataAccess = "data_access",
     Dependencies = "dependencies",
