@@ -53,7 +53,11 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let corpus = corpus(&arguments.corpus);
-    let words: Vec<&str> = corpus.iter().flat_map(|text| words(text)).collect();
+    let words: Vec<&str> = corpus
+        .iter()
+        .flat_map(|text| words(text))
+        .filter(|word| !word.trim().is_empty())
+        .collect();
     let tables = Folder::new(root().join("tests/kql/sample"), Arc::new(()));
     if let Some(case) = arguments.case {
         let text = damaged(&corpus, &words, arguments.seed, case);
@@ -171,16 +175,29 @@ fn words(text: &str) -> Vec<&str> {
     out
 }
 
+/// Whether a word is a name, a number, or a sign.
+fn kind(word: &str) -> (bool, bool) {
+    let first = word.chars().next().unwrap_or(' ');
+    (first.is_alphabetic() || first == '_', first.is_numeric())
+}
+
 /// The query of a case.
 fn damaged(corpus: &[String], known: &[&str], seed: u64, case: u64) -> String {
     let mut random = Random(seed ^ case.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let base = &corpus[random.below(corpus.len())];
     let mut parts: Vec<&str> = words(base);
     if random.below(4) > 0 {
-        for _ in 0..=random.below(5) {
+        for _ in 0..=random.below(3) {
             let at = random.below(parts.len() + 1);
             let word = known[random.below(known.len())];
-            match random.below(6) {
+            match random.below(9) {
+                // Mostly a name for a name and a number for a number: what still parses goes deepest.
+                6.. if at < parts.len() => {
+                    let like = (0..16).map(|_| known[random.below(known.len())]);
+                    parts[at] = { like }
+                        .find(|word| kind(word) == kind(parts[at]))
+                        .unwrap_or(word);
+                }
                 0 if at < parts.len() => {
                     parts.remove(at);
                 }

@@ -240,6 +240,53 @@ pub fn member<'a>(json: &'a str, key: &str) -> Option<&'a str> {
     found
 }
 
+/// Looks for one member in many bags.
+pub(crate) struct Member<'k> {
+    key: &'k str,
+    /// Finds the key with its quotes and colon, when it is written without escapes.
+    finder: memchr::memmem::Finder<'static>,
+    length: usize,
+}
+
+impl<'k> Member<'k> {
+    pub(crate) fn new(key: &'k str) -> Self {
+        let written = format!(
+            "{}:",
+            serde_json::to_string(key).expect("text is always JSON")
+        );
+        let length = written.len();
+        Self {
+            key,
+            finder: memchr::memmem::Finder::new(written.as_bytes()).into_owned(),
+            length,
+        }
+    }
+
+    /// As [`member`]. In compact JSON without escapes a quoted key with its colon can be nothing but a
+    /// key, so that a search over bytes finds it; where that is not enough, the bag is walked.
+    pub(crate) fn of<'a>(&self, json: &'a str) -> Option<&'a str> {
+        let bytes = json.as_bytes();
+        if bytes.first() != Some(&b'{') || memchr::memchr(b'\\', bytes).is_some() {
+            return member(json, self.key);
+        }
+        let Some(at) = self.finder.find(bytes) else {
+            // With blanks around its colon it would have been missed.
+            return if bytes.iter().any(u8::is_ascii_whitespace) {
+                member(json, self.key)
+            } else {
+                None
+            };
+        };
+        let nested = memchr::memchr2(b'{', b'[', &bytes[1..at]).is_some();
+        let value = blanks(bytes, at + self.length);
+        let end = if nested { None } else { skip(bytes, value) };
+        match end {
+            Some(end) if self.finder.find(&bytes[end..]).is_none() => Some(&json[value..end]),
+            _ => member(json, self.key),
+        }
+    }
+}
+
 /// The raw text of an element of an array; counts from the end when `index` is negative.
 #[must_use]
 pub fn element(json: &str, index: i64) -> Option<&str> {
@@ -380,12 +427,34 @@ mod tests {
             ("b", None),
         ] {
             assert_eq!(member(bag, key), expected, "{key}");
+            assert_eq!(Member::new(key).of(bag), expected, "{key}");
         }
         assert_eq!(unquote(member(bag, "t").expect("t")), "contoso");
         assert_eq!(element("[1, \"]\" ,3]", 1), Some("\"]\""));
         assert_eq!(element("[1,2,3]", -1), Some("3"));
         assert_eq!(element("[1,2,3]", 3), None);
         assert_eq!(member("{ \"a\" : 1 , \"a\" : 2 }", "a"), Some("2"));
+    }
+
+    #[test]
+    fn a_search_over_bytes_finds_what_a_walk_finds() {
+        for bag in [
+            r#"{"t":"x","u":1}"#,
+            r#"{"u":{"t":1},"t":2}"#,
+            r#"{"u":"\"t\":","t":3}"#,
+            r#"{"u":"{","t":[1,2]}"#,
+            r#"{"t":1,"t":2}"#,
+            r#"{"u":{"t":1}}"#,
+            r#"{"t":{"t":1}}"#,
+            r#"{"u" : 1, "t" : 2}"#,
+            r#"{"t": 5}"#,
+            r#"{"u":[{"t":1}]}"#,
+            r#"["t:"]"#,
+            "{}",
+            "",
+        ] {
+            assert_eq!(Member::new("t").of(bag), member(bag, "t"), "{bag}");
+        }
     }
 
     #[test]

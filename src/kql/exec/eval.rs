@@ -211,7 +211,8 @@ fn operate(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {
             }
         },
         Op::Member(name) => {
-            Datum::Column(each_text(&args[0], rows, |json| json::member(json, name)))
+            let member = json::Member::new(name);
+            Datum::Column(each_text(&args[0], rows, |json| member.of(json)))
         }
         Op::Index => {
             let column = match args[1].constant() {
@@ -260,10 +261,9 @@ fn member_text(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Option<Datu
         return Ok(None);
     };
     let mut builder = StringBuilder::with_capacity(batch.rows, batch.rows * 12);
+    let member = json::Member::new(name);
     for bag in object.strings() {
-        let raw = bag
-            .and_then(|bag| json::member(bag, name))
-            .unwrap_or("null");
+        let raw = bag.and_then(|bag| member.of(bag)).unwrap_or("null");
         builder.append_value(json::unquote(raw));
     }
     Ok(Some(Datum::Column(Column::new(

@@ -79,6 +79,21 @@ impl Groups {
             self.index.entry(Box::default()).or_insert(0);
             return vec![0; rows];
         }
+        // One text is its own key.
+        if let [Datum::Column(texts)] = keys
+            && texts.ty() == Type::String
+        {
+            let texts = texts.strings();
+            let mut groups = Vec::with_capacity(rows);
+            for row in 0..rows {
+                let text = texts.value(row).as_bytes();
+                groups.push(match self.index.get(text) {
+                    Some(group) => *group,
+                    None => self.add(text, keys, row),
+                });
+            }
+            return groups;
+        }
         let bytes = Rows::new(keys, rows);
         let mut groups = Vec::with_capacity(rows);
         let mut last: Option<(usize, u32)> = None;
@@ -93,21 +108,23 @@ impl Groups {
             }
             let group = match self.index.get(key) {
                 Some(group) => *group,
-                None => {
-                    let group =
-                        u32::try_from(self.index.len()).expect("groups fit the memory limit");
-                    self.index.insert(key.into(), group);
-                    self.made += key.len() + 64;
-                    for (column, datum) in self.keys.iter_mut().zip(keys) {
-                        column.push(&datum.value(row));
-                    }
-                    group
-                }
+                None => self.add(key, keys, row),
             };
             last = Some((row, group));
             groups.push(group);
         }
         groups
+    }
+
+    /// A new group, with the key values of this row.
+    fn add(&mut self, key: &[u8], keys: &[Datum], row: usize) -> u32 {
+        let group = u32::try_from(self.index.len()).expect("groups fit the memory limit");
+        self.index.insert(key.into(), group);
+        self.made += key.len() + 64;
+        for (column, datum) in self.keys.iter_mut().zip(keys) {
+            column.push(&datum.value(row));
+        }
+        group
     }
 
     pub(crate) fn update(

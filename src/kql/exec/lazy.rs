@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, UInt32Array};
+use arrow_array::{Array, BooleanArray, UInt32Array};
 
 use super::super::column::{Builder, Column, Datum};
 use super::super::error::Result;
-use super::super::expr::Expr;
+use super::super::expr::{Expr, ExprKind, Op};
 use super::super::plan::Batch;
 use super::super::types::Type;
 use super::super::value::Value;
@@ -26,20 +26,27 @@ pub(super) fn choose(args: &[Expr], batch: &Batch, ty: Type, run: &Arc<Run>) -> 
     let mut pieces: Vec<(Vec<u32>, Datum)> = Vec::new();
     let mut left: Option<Vec<u32>> = None;
     for pair in pairs.chunks_exact(2) {
-        let here = rows_of(batch, left.as_deref(), &pair[0]);
+        // What is cheap is asked of all rows: taking some of them out would cost more.
+        let whole = if cheap(&pair[0]) {
+            None
+        } else {
+            left.as_deref()
+        };
+        let here = rows_of(batch, whole, &pair[0]);
         let here = here.as_ref().unwrap_or(batch);
+        let all = whole.is_none();
+        let among = left.as_deref();
         let (taken, rest) = match eval::eval(&pair[0], here, run)? {
             Datum::Value(_, Value::Bool(true)) => {
-                (indices(left.as_deref(), here.rows, |_| true), Vec::new())
+                (split(among, batch.rows, |_, _| true).0, Vec::new())
             }
-            Datum::Value(..) => (Vec::new(), indices(left.as_deref(), here.rows, |_| true)),
+            Datum::Value(..) => (Vec::new(), split(among, batch.rows, |_, _| true).0),
             Datum::Column(mask) => {
                 let mask = mask.bools();
-                let holds = |row: usize| mask.is_valid(row) && mask.value(row);
-                (
-                    indices(left.as_deref(), here.rows, holds),
-                    indices(left.as_deref(), here.rows, |row| !holds(row)),
-                )
+                split(among, batch.rows, |place, row| {
+                    let at = if all { row as usize } else { place };
+                    mask.is_valid(at) && mask.value(at)
+                })
             }
         };
         if !taken.is_empty() {
@@ -73,6 +80,15 @@ pub(super) fn choose(args: &[Expr], batch: &Batch, ty: Type, run: &Arc<Run>) -> 
 
 /// The pieces, each row in its place.
 fn woven(pieces: &[(Vec<u32>, Datum)], rows: usize, ty: Type) -> Column {
+    if ty == Type::Bool {
+        let mut values: Vec<Option<bool>> = vec![None; rows];
+        for (taken, value) in pieces {
+            for (at, row) in taken.iter().enumerate() {
+                values[*row as usize] = value.value(at).as_bool();
+            }
+        }
+        return Column::new(ty, Arc::new(BooleanArray::from(values)));
+    }
     let mut from: Vec<(u32, u32)> = vec![(0, 0); rows];
     for (piece, (taken, _)) in pieces.iter().enumerate() {
         for (at, row) in taken.iter().enumerate() {
@@ -92,15 +108,47 @@ fn woven(pieces: &[(Vec<u32>, Datum)], rows: usize, ty: Type) -> Column {
     builder.finish()
 }
 
-/// The rows of `among` (all without it) for whose place the test holds.
-fn indices(among: Option<&[u32]>, rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
-    let row = |at: usize| {
-        among.map_or_else(
-            || u32::try_from(at).expect("batches are small"),
-            |rows| rows[at],
-        )
+/// The rows of `among` (all without it) for which the test holds, and the others. It is asked with the
+/// place among them, and the row.
+fn split(
+    among: Option<&[u32]>,
+    rows: usize,
+    holds: impl Fn(usize, u32) -> bool,
+) -> (Vec<u32>, Vec<u32>) {
+    match among {
+        Some(among) => {
+            let (mut yes, mut no) = (Vec::new(), Vec::with_capacity(among.len()));
+            for (place, row) in among.iter().enumerate() {
+                if holds(place, *row) {
+                    yes.push(*row)
+                } else {
+                    no.push(*row)
+                }
+            }
+            (yes, no)
+        }
+        None => (0..u32::try_from(rows).expect("batches are small"))
+            .partition(|row| holds(*row as usize, *row)),
+    }
+}
+
+/// Whether an expression is a few steps over columns.
+fn cheap(expr: &Expr) -> bool {
+    let step = match &expr.kind {
+        ExprKind::Column(_) | ExprKind::Const(_) | ExprKind::In { .. } => true,
+        ExprKind::Op(op, _) => !matches!(
+            op,
+            Op::Member(_) | Op::Index | Op::Text(..) | Op::EqualFold | Op::NotEqualFold
+        ),
+        ExprKind::Call(function, _) => {
+            matches!(
+                function.name,
+                "isnull" | "isnotnull" | "not" | "isempty" | "isnotempty"
+            )
+        }
+        _ => false,
     };
-    (0..rows).filter(|at| holds(*at)).map(row).collect()
+    step && expr.children().into_iter().all(cheap)
 }
 
 /// Some rows of a batch, with only the columns that the expression reads; `None` for all rows.
