@@ -6,8 +6,10 @@
 //! with extremes, then parsed, bound and run over a few rows with tight limits. A panic (an overflow
 //! is one in a development build), an evaluation that outlives its limit by far, and memory that
 //! grows past any limit end the run with the seed and the query. The stack is as small as a
-//! server's; a query that overflows it aborts the process, and is found in `kql_fuzz.last`.
+//! server's; a query that overflows it aborts the process, and is found in `kql_fuzz.last`. With
+//! `--all` a run goes on after a panic, and tells each place that panicked once.
 
+use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -685,6 +687,15 @@ fn argument(name: &str) -> Option<u64> {
     args.next()?.parse().ok()
 }
 
+/// Where the last panic was, and its message.
+static PANIC: Mutex<(String, String)> = Mutex::new((String::new(), String::new()));
+
+fn remember(info: &panic::PanicHookInfo<'_>) {
+    let place = info.location().map_or(String::new(), ToString::to_string);
+    let message = info.payload_as_str().unwrap_or("").to_owned();
+    *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = (place, message);
+}
+
 type Current = Arc<Mutex<(String, Option<Instant>)>>;
 
 fn work(seed: u64, until: Instant, current: &Current, counts: &Counts, last: &Path) -> bool {
@@ -692,6 +703,9 @@ fn work(seed: u64, until: Instant, current: &Current, counts: &Counts, last: &Pa
     let mut mutator = Mutator::new(corpus(), seed);
     let unchanged = mutator.corpus.clone();
     let mut waiting = unchanged.into_iter();
+    let all = std::env::args().any(|arg| arg == "--all");
+    let mut told = HashSet::new();
+    let mut sound = true;
     while Instant::now() < until {
         let text = waiting.next().unwrap_or_else(|| mutator.next());
         // A stack that overflows takes the process along, so the query must be on disk by then.
@@ -700,12 +714,22 @@ fn work(seed: u64, until: Instant, current: &Current, counts: &Counts, last: &Pa
             (text.clone(), Some(Instant::now()));
         let done = panic::catch_unwind(AssertUnwindSafe(|| one(&text, &tables, counts)));
         current.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
-        if done.is_err() {
-            println!("panic, seed {seed}, in:\n{text}");
-            return false;
+        if done.is_ok() {
+            continue;
+        }
+        sound = false;
+        let place = PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if told.insert(place.0.clone()) {
+            println!(
+                "panic at {}: {}, seed {seed}, in:\n{text}\n",
+                place.0, place.1
+            );
+        }
+        if !all {
+            break;
         }
     }
-    true
+    sound
 }
 
 fn main() {
@@ -720,6 +744,7 @@ fn main() {
     });
     let last = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kql_fuzz.last");
     println!("seed {seed}; the query under way is in {}", last.display());
+    panic::set_hook(Box::new(remember));
     let start = Instant::now();
     let until = start + Duration::from_secs(seconds);
     let (current, counts) = (Current::default(), Arc::new(Counts::default()));

@@ -21,6 +21,7 @@ impl Binder<'_> {
         scope: &mut Scope,
     ) -> Result<Plan> {
         let span = operator.span;
+        self.one_more(span)?;
         match &operator.kind {
             OperatorKind::Where(predicate) => self.filter(input, predicate, scope),
             OperatorKind::Extend(columns) => self.extend(input, columns, scope),
