@@ -7,7 +7,7 @@
 //! is one in a development build), an evaluation that outlives its limit by far, and memory that
 //! grows past any limit end the run with the seed and the query. The stack is as small as a
 //! server's; a query that overflows it aborts the process, and is found in `kql_fuzz.last`. With
-//! `--all` a run goes on after a panic, and tells each place that panicked once.
+//! `--all` a run goes on after a panic, tells each place that panicked once, and what was slow.
 
 use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
@@ -27,6 +27,8 @@ use poolkeeper::kql::{self, Options, aggregates, functions, parser};
 use poolkeeper::local::telemetry::schemas;
 
 const TIME: Duration = Duration::from_secs(2);
+/// What `--all` tells of.
+const SLOW: Duration = Duration::from_secs(3);
 const STUCK: Duration = Duration::from_secs(20);
 const MEMORY: usize = 64 << 20;
 /// Resident bytes of the whole process that no run within the limits comes near.
@@ -247,6 +249,10 @@ fn is_literal(token: &str) -> bool {
         || matches!(token, "true" | "false" | "null")
 }
 
+fn is_long(extreme: &str) -> bool {
+    extreme.ends_with("000)") || extreme.ends_with("1tick)")
+}
+
 struct Mutator {
     corpus: Vec<String>,
     /// All tokens of the corpus, names of functions and of columns.
@@ -408,14 +414,24 @@ impl Mutator {
             None => EXTREMES.to_vec(),
         };
         if from.is_empty() {
-            self.extreme()
-        } else {
-            self.dice.pick(&from).to_owned()
+            return self.extreme();
         }
+        let picked = self.dice.pick(&from);
+        if is_long(picked) {
+            return self.extreme();
+        }
+        picked.to_owned()
     }
 
     fn extreme(&mut self) -> String {
-        self.dice.pick(EXTREMES).to_owned()
+        // What makes a million elements is rare, as it takes a second.
+        let mut picked = self.dice.pick(EXTREMES);
+        for _ in 0..4 {
+            if is_long(picked) {
+                picked = self.dice.pick(EXTREMES);
+            }
+        }
+        picked.to_owned()
     }
 
     /// Something within itself, many times over.
@@ -712,7 +728,11 @@ fn work(seed: u64, until: Instant, current: &Current, counts: &Counts, last: &Pa
         let _ = std::fs::write(last, &text);
         *current.lock().unwrap_or_else(PoisonError::into_inner) =
             (text.clone(), Some(Instant::now()));
+        let began = Instant::now();
         let done = panic::catch_unwind(AssertUnwindSafe(|| one(&text, &tables, counts)));
+        if began.elapsed() > SLOW && all {
+            println!("{:.1} s: {:.300}", began.elapsed().as_secs_f64(), text);
+        }
         current.lock().unwrap_or_else(PoisonError::into_inner).1 = None;
         if done.is_ok() {
             continue;
