@@ -14,6 +14,8 @@ mod faults;
 mod host;
 mod indexing;
 mod journal;
+mod kql_properties;
+mod kqlt;
 mod logs;
 mod maintenance;
 mod package;
