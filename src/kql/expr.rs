@@ -195,6 +195,21 @@ impl Expr {
         }
     }
 
+    /// The number of terms; counting ends at `enough`.
+    #[must_use]
+    pub fn size(&self, enough: usize) -> usize {
+        let mut size = 0;
+        let mut waiting = vec![self];
+        while let Some(expr) = waiting.pop() {
+            size += 1;
+            if size >= enough {
+                break;
+            }
+            waiting.extend(expr.children());
+        }
+        size
+    }
+
     /// Whether it sees the whole of an ordered table at once.
     #[must_use]
     pub fn is_ordered(&self) -> bool {

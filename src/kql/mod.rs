@@ -80,41 +80,38 @@ impl Table {
 /// Binds a query without evaluating it: its columns, and whether it is sound. Operators whose columns
 /// depend on rows (`evaluate`) do look at them.
 pub fn check(text: &str, catalog: &dyn Catalog, options: &Options) -> Result<Schema> {
-    let run = Arc::new(Run::new(
-        options.now,
-        options.limits.clone(),
-        options.cancelled.clone(),
-    ));
-    Ok(bind::bind(&parser::parse(text)?, catalog, &run)?
-        .plan
-        .schema)
+    let query = parser::parse(text)?;
+    let run = run(options);
+    exec::deep(|| Ok(bind::bind(&query, catalog, &run)?.plan.schema))
 }
 
 /// The plan of a query, pruned.
 pub fn plan(text: &str, catalog: &dyn Catalog, options: &Options) -> Result<Plan> {
-    let run = Arc::new(Run::new(
-        options.now,
-        options.limits.clone(),
-        options.cancelled.clone(),
-    ));
-    Ok(prune::prune(
-        bind::bind(&parser::parse(text)?, catalog, &run)?.plan,
-    ))
+    let query = parser::parse(text)?;
+    let run = run(options);
+    exec::deep(|| Ok(prune::prune(bind::bind(&query, catalog, &run)?.plan)))
 }
 
 /// Evaluates a query.
 pub fn query(text: &str, catalog: &dyn Catalog, options: &Options) -> Result<Table> {
-    let run = Arc::new(Run::new(
+    let query = parser::parse(text)?;
+    let run = run(options);
+    exec::deep(|| {
+        let bound = bind::bind(&query, catalog, &run)?;
+        let schema = bound.plan.schema.clone();
+        let batches = exec::collect(&prune::prune(bound.plan), &run)?;
+        Ok(Table {
+            schema,
+            batches,
+            render: bound.render,
+        })
+    })
+}
+
+fn run(options: &Options) -> Arc<Run> {
+    Arc::new(Run::new(
         options.now,
         options.limits.clone(),
         options.cancelled.clone(),
-    ));
-    let bound = bind::bind(&parser::parse(text)?, catalog, &run)?;
-    let schema = bound.plan.schema.clone();
-    let batches = exec::collect(&prune::prune(bound.plan), &run)?;
-    Ok(Table {
-        schema,
-        batches,
-        render: bound.render,
-    })
+    ))
 }

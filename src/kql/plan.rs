@@ -132,6 +132,39 @@ pub struct Plan {
     pub node: Node,
 }
 
+impl Plan {
+    /// The number of nodes, a node that is used twice counted twice; counting ends at `enough`.
+    #[must_use]
+    pub fn size(&self, enough: usize) -> usize {
+        let mut size = 0;
+        let mut waiting = vec![self];
+        while let Some(plan) = waiting.pop() {
+            size += 1;
+            if size >= enough {
+                break;
+            }
+            match &plan.node {
+                Node::Scan { .. }
+                | Node::Rows(_)
+                | Node::Print(_)
+                | Node::Range { .. }
+                | Node::Shared(_) => {}
+                Node::Filter { input, .. }
+                | Node::Project { input, .. }
+                | Node::Summarize { input, .. }
+                | Node::Sort { input, .. }
+                | Node::Top { input, .. }
+                | Node::Take { input, .. }
+                | Node::Stream { input, .. }
+                | Node::Breaker { input, .. } => waiting.push(input),
+                Node::Join(join) => waiting.extend([&*join.left, &*join.right]),
+                Node::Union(inputs) => waiting.extend(inputs.iter().map(|input| &**input)),
+            }
+        }
+        size
+    }
+}
+
 #[derive(Clone)]
 pub enum Node {
     Scan {

@@ -102,11 +102,14 @@ pub(super) fn compare(op: Binary, left: Expr, right: Expr, span: Span) -> Result
         };
         return Err(Error::semantic(span, message).hint(hint));
     };
-    if !equality && matches!(common, Type::Guid) {
-        return Err(Error::semantic(
-            span,
-            format!("operator `{sign}` is not defined for {common}"),
-        ));
+    // Kusto has no order of texts in an expression, though `sort` has one.
+    if !equality && matches!(common, Type::Guid | Type::String) {
+        let message = format!("operator `{sign}` is not defined for {common}");
+        let error = Error::semantic(span, message);
+        return Err(match common {
+            Type::String => error.hint(format!("write `strcmp(a, b) {sign} 0`")),
+            _ => error,
+        });
     }
     Ok(Expr::op(
         name,

@@ -47,6 +47,16 @@ pub(super) fn answer(text: &str) -> String {
 /// How deep functions and queries may lie in one another.
 const DEPTH: usize = 64;
 
+/// How many operators a query may have, those of the functions it calls counted at each call. Plans
+/// are worked on recursively: this bounds their depth.
+const OPERATORS: usize = 2000;
+
+/// How large a plan may be, what is named twice counted twice.
+const NODES: usize = 20_000;
+
+/// How large the expression of a `let` may be.
+const TERMS: usize = 10_000;
+
 /// What a name stands for.
 #[derive(Clone)]
 pub(super) enum Binding {
@@ -116,6 +126,7 @@ pub(super) struct Binder<'a> {
     pub(super) run: &'a Arc<Run>,
     pub(super) render: Option<Render>,
     depth: usize,
+    operators: usize,
 }
 
 /// What a body gives.
@@ -131,12 +142,14 @@ pub fn bind(query: &syntax::Query, catalog: &dyn Catalog, run: &Arc<Run>) -> Res
         run,
         render: None,
         depth: 0,
+        operators: 0,
     };
     let plan = match binder.body(query, &Scope::default())? {
         Body::Table(plan) => plan,
         // A query that is a scalar answers a table of one row.
         Body::Scalar(expr) => table::print(vec![("print_0".into(), expr)]),
     };
+    small(&plan, Span::default())?;
     Ok(Bound {
         plan,
         render: binder.render,
@@ -205,10 +218,26 @@ impl Binder<'_> {
             let render = self.render.take();
             let plan = self.table(expr, scope)?;
             self.render = render;
+            small(&plan, expr.span)?;
             Binding::Table(Arc::new(plan))
         } else {
-            Binding::Scalar(self.scalar(expr, scope)?)
+            let bound = self.scalar(expr, scope)?;
+            if bound.size(TERMS) >= TERMS {
+                let message = format!("the expression has more than {TERMS} terms");
+                return Err(Error::semantic(expr.span, message));
+            }
+            Binding::Scalar(bound)
         })
+    }
+
+    /// Takes note of one more operator.
+    fn one_more(&mut self, span: Span) -> Result<()> {
+        self.operators += 1;
+        if self.operators > OPERATORS {
+            let message = format!("the query has more than {OPERATORS} operators");
+            return Err(Error::semantic(span, message));
+        }
+        Ok(())
     }
 
     /// A parameter of the query: its default, as nobody is here to give another value.
@@ -422,6 +451,18 @@ impl Binder<'_> {
             Err(_) => expr,
         }
     }
+}
+
+/// Refuses a plan that tables named again and again have made huge.
+fn small(plan: &Plan, span: Span) -> Result<()> {
+    if plan.size(NODES) < NODES {
+        return Ok(());
+    }
+    Err(Error::semantic(
+        span,
+        format!("the query has more than {NODES} steps, as tables are named again and again"),
+    )
+    .hint("`materialize` a table that is used often"))
 }
 
 /// Whether a value may be given for a parameter of this type.

@@ -21,6 +21,7 @@ impl Binder<'_> {
         scope: &mut Scope,
     ) -> Result<Plan> {
         let span = operator.span;
+        self.one_more(span)?;
         match &operator.kind {
             OperatorKind::Where(predicate) => self.filter(input, predicate, scope),
             OperatorKind::Extend(columns) => self.extend(input, columns, scope),
@@ -165,14 +166,17 @@ impl Binder<'_> {
                 });
                 Ok(input)
             }
-            OperatorKind::Consume => Ok(Plan {
-                schema: Schema::default(),
-                ordered: false,
-                node: Node::Take {
-                    input: Arc::new(input),
-                    count: Expr::constant(Type::Long, super::super::value::Value::Long(0)),
-                },
-            }),
+            OperatorKind::Consume => {
+                let none = Plan {
+                    schema: input.schema.clone(),
+                    ordered: false,
+                    node: Node::Take {
+                        input: Arc::new(input),
+                        count: Expr::constant(Type::Long, super::super::value::Value::Long(0)),
+                    },
+                };
+                Ok(pick(none, |_| Vec::new()))
+            }
             OperatorKind::Other { keyword } => Err(Error::not_implemented(
                 span,
                 format!("operator `{keyword}`"),

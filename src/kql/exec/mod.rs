@@ -137,6 +137,23 @@ pub(crate) fn whole(plan: &Plan, run: &Arc<Run>) -> Result<Batch> {
     Ok(Batch::concat(&plan.schema, &collect(plan, run)?))
 }
 
+/// Bytes of stack for work on plans, which recurses once or twice for each operator. Room for the
+/// longest query that the binder lets pass, in a build without optimisation.
+const STACK: usize = 256 << 20;
+
+/// Works on a thread whose stack is deep enough for any plan. Callers' threads are often not.
+pub(crate) fn deep<R: Send>(work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("kql".into())
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|error| Error::execution(format!("no thread to work on: {error}")))?
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Does the work for each part, on as many threads as there are, and keeps the order of the parts.
 pub(crate) fn each<R: Send>(
     parts: Vec<Part>,
@@ -151,7 +168,7 @@ pub(crate) fn each<R: Send>(
     let done: Mutex<Vec<(usize, Result<R>)>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
+            let worker = || {
                 loop {
                     let next = queue
                         .lock()
@@ -170,9 +187,14 @@ pub(crate) fn each<R: Send>(
                             .clear();
                     }
                 }
-            });
+            };
+            std::thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, worker)
+                .map_err(|error| Error::execution(format!("no thread to work on: {error}")))?;
         }
-    });
+        Ok(())
+    })?;
     let mut done = done
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
