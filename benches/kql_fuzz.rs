@@ -708,7 +708,16 @@ static PANIC: Mutex<(String, String)> = Mutex::new((String::new(), String::new()
 
 fn remember(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map_or(String::new(), ToString::to_string);
-    let message = info.payload_as_str().unwrap_or("").to_owned();
+    let message = info
+        .payload()
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| {
+            info.payload()
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+        })
+        .unwrap_or_default();
     *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = (place, message);
 }
 

@@ -70,7 +70,7 @@ enum Command {
     Package(package::Arguments),
     /// Ask tables in files with KQL, with no cloud.
     #[cfg(feature = "local")]
-    Query(query::Arguments),
+    Query(Box<query::Arguments>),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
@@ -112,7 +112,7 @@ pub async fn run() -> ExitCode {
         #[cfg(feature = "local")]
         Command::Package(arguments) => package::run(&arguments),
         #[cfg(feature = "local")]
-        Command::Query(arguments) => return query::run(arguments).await,
+        Command::Query(arguments) => return query::run(*arguments).await,
         #[cfg(feature = "local")]
         Command::Telemetry(arguments) => telemetry::run(&arguments),
         command => {

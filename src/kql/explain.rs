@@ -298,9 +298,9 @@ fn operator<'a>(
         // Brackets wherever an operator is under another, but for chains of one.
         match &arg.kind {
             ExprKind::Op(inner, _)
-                if !matches!(inner, Op::Member(_) | Op::Index)
-                    && (inner != op || !matches!(op, Op::And | Op::Or))
-                    && !(matches!(op, Op::And) && !matches!(inner, Op::Or)) =>
+                if !(matches!(inner, Op::Member(_) | Op::Index)
+                    || inner == op && matches!(op, Op::And | Op::Or))
+                    && (*op != Op::And || *inner == Op::Or) =>
             {
                 write!(f, "({})", of(arg))
             }

@@ -5,7 +5,7 @@ use super::text::timespan;
 use super::types::Type;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Token {
+pub(super) struct Token {
     pub kind: TokenKind,
     pub span: Span,
     /// White space or a comment stands before it.
@@ -13,7 +13,7 @@ pub struct Token {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum TokenKind {
+pub(super) enum TokenKind {
     /// A name or a keyword; which, its place decides. Also `mv-expand`, `in~`, `!has`.
     Word,
     /// A string without its quotes and escapes.
@@ -71,7 +71,7 @@ const SIGNS: [&str; 30] = [
 ];
 
 /// Splits a query into tokens; the last is [`TokenKind::End`].
-pub fn lex(text: &str) -> Result<Vec<Token>> {
+pub(super) fn lex(text: &str) -> Result<Vec<Token>> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
     loop {

@@ -9,7 +9,7 @@ use super::value::Value;
 
 /// The plan with all of its columns wanted.
 #[must_use]
-pub fn prune(plan: Plan) -> Plan {
+pub(super) fn prune(plan: Plan) -> Plan {
     let wanted = vec![true; plan.schema.len()];
     prune_to(plan, &wanted)
 }

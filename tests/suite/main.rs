@@ -22,4 +22,5 @@ mod package;
 mod processes;
 mod queries;
 mod store;
+mod telemetry;
 mod world;

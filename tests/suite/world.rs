@@ -28,20 +28,29 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        Self::start_recorded(recordings(), true).await
+        Self::start_recorded(recordings(), None, true).await
     }
 
     /// One whose exchanges are not recorded, for stories that send what Azure would not take.
     pub(crate) async fn start_unrecorded() -> Self {
-        Self::start_recorded(None, true).await
+        Self::start_recorded(None, None, true).await
     }
 
     /// One that answers no query of logs.
     pub(crate) async fn start_without_engine() -> Self {
-        Self::start_recorded(None, false).await
+        Self::start_recorded(None, None, false).await
     }
 
-    async fn start_recorded(record: Option<std::path::PathBuf>, engine: bool) -> Self {
+    /// One whose queries of logs are answered by this.
+    pub(crate) async fn start_with(engine: Arc<dyn QueryEngine>) -> Self {
+        Self::start_recorded(recordings(), Some(engine), true).await
+    }
+
+    async fn start_recorded(
+        record: Option<std::path::PathBuf>,
+        own: Option<Arc<dyn QueryEngine>>,
+        engine: bool,
+    ) -> Self {
         let answers = Arc::new(Answers::default());
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().to_owned();
@@ -50,7 +59,7 @@ impl World {
             port: 0,
             record,
             estate: Some(estate()),
-            engine: engine.then(|| Arc::clone(&answers) as Arc<dyn QueryEngine>),
+            engine: own.or_else(|| engine.then(|| Arc::clone(&answers) as Arc<dyn QueryEngine>)),
         })
         .await
         .expect("a simulator");

@@ -316,7 +316,11 @@ mod tests {
                 { "{\"a\":0,\"b\":[{\"c\":2,\"d\":1}]}".into() },
             ),
         ] {
-            assert_eq!(call(name, &[arg.clone()]), expected, "{name}({arg:?})");
+            assert_eq!(
+                call(name, std::slice::from_ref(&arg)),
+                expected,
+                "{name}({arg:?})"
+            );
         }
     }
 

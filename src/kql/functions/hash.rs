@@ -236,7 +236,11 @@ mod tests {
             ),
             ("gzip_decompress_from_base64_string", "x".into(), "".into()),
         ] {
-            assert_eq!(call(name, &[arg.clone()]), expected, "{name}({arg:?})");
+            assert_eq!(
+                call(name, std::slice::from_ref(&arg)),
+                expected,
+                "{name}({arg:?})"
+            );
         }
     }
 }

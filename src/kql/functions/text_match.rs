@@ -142,9 +142,9 @@ fn terms(
     let mut from = 0;
     while let Some(at) = next(from) {
         let end = at + needle.len();
-        if !(head && part(text[..at].chars().next_back()))
-            && !(tail && part(text[end..].chars().next()))
-        {
+        let inside = head && part(text[..at].chars().next_back())
+            || tail && part(text[end..].chars().next());
+        if !inside {
             return true;
         }
         from = at + step;

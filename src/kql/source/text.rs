@@ -106,8 +106,7 @@ pub(super) fn parts(
     let part = |chunk: &[PathBuf]| -> Part {
         let open = open.clone();
         Box::new(
-            chunk
-                .to_vec()
+            Vec::from(chunk)
                 .into_iter()
                 .flat_map(move |path| match open(&path) {
                     Ok(part) => part,

@@ -20,7 +20,7 @@ use crate::kql::value::Value;
 /// Functions that give several columns. The function itself returns one array with a value for
 /// each, in this order; a column is called by the function, the argument's name and this word,
 /// with underscores between (`series_stats_y_min`). Picking `[1]` from the call picks that result.
-pub const RESULTS: &[(&str, &[(&str, Type)])] = &[
+pub(crate) const RESULTS: &[(&str, &[(&str, Type)])] = &[
     (
         "series_stats",
         &[
