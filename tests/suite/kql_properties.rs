@@ -191,6 +191,8 @@ fn a_query_that_needs_too_much_memory_ends_with_that_error() {
     options.limits.memory = 1 << 20;
     for text in [
         "range x from 1 to 1000000 step 1 | sort by x desc | take 1",
+        "print repeat(dynamic({'a': {'b': [1]}}), 9223372036854775807)",
+        "range x from 1 to 1024 step 1 | extend s = strrep('a', 1024) | extend s = strcat(s, s, s) | summarize max(strlen(s))",
         "range x from 1 to 1000000 step 1 | summarize count() by x",
         "range x from 1 to 1000000 step 1 | summarize make_list(x)",
         "range x from 1 to 9223372036854775807 step 1 | count",

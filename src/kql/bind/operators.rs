@@ -1,5 +1,6 @@
 //! Operators of a pipe.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::error::{Error, Result};
@@ -221,6 +222,14 @@ impl Binder<'_> {
                 exprs.push(expr);
             }
         };
+        // What is there may be replaced, once.
+        let mut given = HashSet::new();
+        for name in columns.iter().flat_map(|column| &column.names) {
+            if !given.insert(name.text.as_str()) {
+                let message = format!("a column `{}` is already there", name.text);
+                return Err(Error::semantic(name.span, message));
+            }
+        }
         for column in columns {
             // A bare name says nothing new.
             if column.names.is_empty()

@@ -10,6 +10,7 @@ use arrow_buffer::NullBuffer;
 use super::super::column::{Column, Datum};
 use super::super::convert;
 use super::super::expr::Op;
+use super::super::text::datetime;
 use super::super::types::Type;
 use super::super::value::Value;
 use super::compare::{longs, nulls, reals};
@@ -40,6 +41,12 @@ fn fast(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Option<Column> {
     let none = nulls(&[left, right]);
     if whole(left.ty()) && whole(right.ty()) && whole(ty) {
         let (l, r) = (longs(left), longs(right));
+        if ty != Type::Long {
+            let valid = |i: usize| none.as_ref().is_none_or(|nulls| nulls.is_valid(i));
+            let values = (0..rows).map(|i| time(op, l.get(i), r.get(i), ty).filter(|_| valid(i)));
+            let values: Int64Array = values.collect();
+            return Some(Column::new(ty, Arc::new(values)));
+        }
         let values: Vec<i64> = match op {
             Op::Add => (0..rows).map(|i| l.get(i).wrapping_add(r.get(i))).collect(),
             Op::Subtract => (0..rows).map(|i| l.get(i).wrapping_sub(r.get(i))).collect(),
@@ -68,6 +75,18 @@ fn fast(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Option<Column> {
     None
 }
 
+/// Ticks of a datetime or timespan; none beyond what the type holds.
+fn time(op: &Op, a: i64, b: i64, ty: Type) -> Option<i64> {
+    let ticks = match op {
+        Op::Add => a.checked_add(b),
+        Op::Subtract => a.checked_sub(b),
+        Op::Multiply => a.checked_mul(b),
+        Op::Divide => a.checked_div(b),
+        _ => a.checked_rem_euclid(b),
+    };
+    ticks.filter(|ticks| ty != Type::DateTime || (0..=datetime::MAX).contains(ticks))
+}
+
 /// What is left is never negative, whatever the signs: `-7 % 3` is 2.
 fn modulo(a: f64, b: f64) -> f64 {
     a.rem_euclid(b)
@@ -81,7 +100,7 @@ fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
         return match &values[0] {
             Value::Int(v) => Value::Int(v.wrapping_neg()),
             Value::Long(v) => Value::Long(v.wrapping_neg()),
-            Value::TimeSpan(v) => Value::TimeSpan(v.wrapping_neg()),
+            Value::TimeSpan(v) => v.checked_neg().map_or(Value::Null, Value::TimeSpan),
             Value::Real(v) => Value::Real(-v),
             Value::Decimal(v) => Value::Decimal(-*v),
             other => other
@@ -118,6 +137,13 @@ fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
     let (Some(a), Some(b)) = (left.as_long(), right.as_long()) else {
         return Value::Null;
     };
+    if matches!(ty, Type::DateTime | Type::TimeSpan) {
+        return match (time(op, a, b, ty), ty) {
+            (None, _) => Value::Null,
+            (Some(ticks), Type::DateTime) => Value::DateTime(ticks),
+            (Some(ticks), _) => Value::TimeSpan(ticks),
+        };
+    }
     let result = match op {
         Op::Add => Some(a.wrapping_add(b)),
         Op::Subtract => Some(a.wrapping_sub(b)),
@@ -129,8 +155,6 @@ fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
         return Value::Null;
     };
     match ty {
-        Type::DateTime => Value::DateTime(result),
-        Type::TimeSpan => Value::TimeSpan(result),
         Type::Int => Value::Int(result as i32),
         _ => Value::Long(result),
     }
@@ -139,7 +163,6 @@ fn cells<'a>(op: &Op, values: &[Value<'a>], ty: Type) -> Value<'a> {
 fn ticks<'a>(v: f64, ty: Type) -> Value<'a> {
     match ty {
         Type::TimeSpan => convert::trunc(v.round()).map_or(Value::Null, Value::TimeSpan),
-        Type::DateTime => convert::trunc(v.round()).map_or(Value::Null, Value::DateTime),
         Type::Long => convert::trunc(v).map_or(Value::Null, Value::Long),
         _ => Value::Real(v),
     }

@@ -10,6 +10,7 @@ use super::super::column::{Builder, Column, Datum};
 use super::super::convert;
 use super::super::error::Result;
 use super::super::expr::{Expr, ExprKind, Op, Set, Terms};
+use super::super::functions::arrays;
 use super::super::functions::{Eval, Function, RowFn};
 use super::super::json;
 use super::super::plan::Batch;
@@ -42,7 +43,14 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
                 .iter()
                 .map(|arg| eval(arg, batch, run))
                 .collect::<Result<Vec<_>>>()?;
-            call(function, &args, batch.rows, expr.ty)?
+            repeats(function, &args, batch.rows, run)?;
+            let made = call(function, &args, batch.rows, expr.ty)?;
+            // Texts that are put together again and again grow without any row being kept.
+            run.fits(match &made {
+                Datum::Column(column) => column.bytes(),
+                Datum::Value(_, value) => value.text().len(),
+            })?;
+            made
         }
         ExprKind::Op(op, args) => {
             let args = args
@@ -128,6 +136,22 @@ pub(crate) fn project(exprs: &[Expr], batch: &Batch, run: &Arc<Run>) -> Result<B
         .iter()
         .map(|expr| Ok(eval(expr, batch, run)?.into_column(batch.rows)));
     Ok(Batch::new(columns.collect::<Result<_>>()?, batch.rows))
+}
+
+/// Refuses to make more copies than memory may hold, before they are made.
+fn repeats(function: &Function, args: &[Datum], rows: usize, run: &Run) -> Result<()> {
+    if function.name != "repeat" {
+        return Ok(());
+    }
+    let constant = args.iter().all(|arg| arg.constant().is_some());
+    let mut bytes = 0_usize;
+    for row in 0..if constant { 1 } else { rows } {
+        let count = args[1].value(row).as_long().unwrap_or(0);
+        let count = usize::try_from(count).unwrap_or(0).min(arrays::MOST);
+        let text = convert::text(&args[0].value(row)).len() + 3;
+        bytes = bytes.saturating_add(text.saturating_mul(count));
+    }
+    run.fits(bytes)
 }
 
 fn call(function: &Function, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {

@@ -93,8 +93,17 @@ impl Run {
 
     /// Takes note of bytes that stay held.
     pub fn hold(&self, bytes: usize) -> Result<()> {
-        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if held > self.limits.memory {
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed);
+        self.within(held.saturating_add(bytes))
+    }
+
+    /// Fails when that many bytes more would be too many; takes no note of them.
+    pub fn fits(&self, bytes: usize) -> Result<()> {
+        self.within(self.held.load(Ordering::Relaxed).saturating_add(bytes))
+    }
+
+    fn within(&self, bytes: usize) -> Result<()> {
+        if bytes > self.limits.memory {
             let limit = self.limits.memory >> 20;
             return Err(Error::execution(format!(
                 "the query needs more memory than its limit of {limit} MiB; filter or summarize earlier"

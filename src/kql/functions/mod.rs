@@ -1,6 +1,6 @@
 //! Scalar functions: a row each in the table of its subject.
 
-mod arrays;
+pub(crate) mod arrays;
 mod conversion;
 mod datetime;
 mod dynamics;

@@ -1,6 +1,7 @@
 //! Functions of arrays inside dynamic values.
 
 mod range;
+pub(crate) use range::MOST;
 mod sets;
 mod sort;
 
@@ -309,8 +310,9 @@ fn repeat<'a>(args: &[Value<'a>]) -> Value<'a> {
     else {
         return Value::Null;
     };
-    let count = count.min(range::MOST);
-    dynamic(Some(vec![Json::from_value(&args[0]); count]))
+    let count = count.min(MOST);
+    let item = Json::from_value(&args[0]).to_text();
+    Value::dynamic(format!("[{}]", vec![item.as_str(); count].join(",")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::kql::json::Json;
 use crate::kql::value::Value;
 
 /// The most elements a generated array has; a longer one ends there.
-pub(super) const MOST: usize = 1 << 20;
+pub(crate) const MOST: usize = 1 << 20;
 
 const HOUR: i64 = 36_000_000_000;
 
