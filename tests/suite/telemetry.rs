@@ -199,7 +199,7 @@ async fn a_resource_sees_only_its_own_rows() {
         let table = query(
             azure,
             &Scope::Resource(resource),
-            "AppRequests | count",
+            "CDBDataPlaneRequests | count",
             None,
         )
         .await
