@@ -93,7 +93,7 @@ impl DB for Engine {
             Refused(rendered.lines().next().unwrap_or("").to_owned())
         })?;
         let types = table.schema.fields.iter().map(|field| letter(field.ty));
-        let names = table.schema.names().map(|name| plain(name)).collect();
+        let names = table.schema.names().map(plain).collect();
         let mut rows: Vec<Vec<String>> = vec![names];
         for batch in &table.batches {
             for row in 0..batch.rows {
