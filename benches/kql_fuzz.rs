@@ -708,16 +708,10 @@ static PANIC: Mutex<(String, String)> = Mutex::new((String::new(), String::new()
 
 fn remember(info: &panic::PanicHookInfo<'_>) {
     let place = info.location().map_or(String::new(), ToString::to_string);
-    let message = info
-        .payload()
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| {
-            info.payload()
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-        })
-        .unwrap_or_default();
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let owned = payload.downcast_ref::<String>().map(String::as_str);
+    let message = text.or(owned).unwrap_or("").to_owned();
     *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = (place, message);
 }
 

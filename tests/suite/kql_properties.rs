@@ -227,3 +227,36 @@ fn a_cancelled_query_ends_with_that_error() {
         "the query was cancelled"
     );
 }
+
+#[test]
+fn the_longest_query_runs_on_the_stack_of_a_small_thread_and_a_longer_one_is_refused() {
+    let text = |count: usize| format!("print a = 1 {}", "| extend a = a + 1 ".repeat(count));
+    let tables = Tables::default();
+    let table = kql::query(&text(2000), &tables, &options()).expect("as many as may be");
+    assert_eq!(output::rows(&table), [[serde_json::json!(2001)]]);
+    let error = kql::query(&text(20_000), &tables, &options()).expect_err("too many");
+    assert_eq!(error.message, "the query has more than 2000 operators");
+}
+
+#[test]
+fn tables_and_expressions_that_double_at_every_step_are_refused() {
+    let doubling = |first: &str, next: fn(usize) -> String, last: &str| {
+        let steps: String = (0..40).map(next).collect();
+        let text = format!("let t0 = {first};{steps}{last}");
+        let error = kql::query(&text, &Tables::default(), &options()).expect_err(&text);
+        assert_eq!(error.kind, Kind::Semantic, "{error}");
+        error.message
+    };
+    let tables = doubling(
+        "print a = 1",
+        |i| format!("let t{} = union t{i}, t{i};", i + 1),
+        "t40 | count",
+    );
+    assert!(tables.contains("more than 20000 steps"), "{tables}");
+    let terms = doubling(
+        "rand()",
+        |i| format!("let t{} = t{i} + t{i};", i + 1),
+        "print t40",
+    );
+    assert!(terms.contains("more than 10000 terms"), "{terms}");
+}

@@ -193,7 +193,7 @@ fn round_whole(v: i64, digits: i64) -> Option<i64> {
     if digits >= 0 {
         return Some(v);
     }
-    let unit = 10i128.pow(u32::try_from((-digits).min(20)).ok()?);
+    let unit = 10i128.pow(u32::try_from(digits.unsigned_abs().min(20)).ok()?);
     let half = if v < 0 { -unit / 2 } else { unit / 2 };
     i64::try_from((i128::from(v) + half) / unit * unit).ok()
 }
@@ -257,6 +257,7 @@ mod tests {
             ("round", vec![Real(2.5)], Real(3.0)),
             ("round", vec![Real(-2.5)], Real(-3.0)),
             ("round", vec![Long(1250), Long(-2)], Long(1300)),
+            ("round", vec![Long(7), Long(i64::MIN)], Long(0)),
             ("round", vec![Int(-14), Long(-1)], Int(-10)),
             ("round", vec![decimal("2.345"), Long(2)], decimal("2.35")),
             ("ceiling", vec![Real(-1.1)], Real(-1.0)),
