@@ -46,7 +46,7 @@ pub(super) struct Generate {
     /// Follow a recorded load: lines `minute,count`, gzip or not.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Trouble, as KIND,from=TIME,for=DURATION[,tenant=ID][,region=NAME][,app=NAME]. Kinds: outage,
+    /// Trouble, as `KIND,from=TIME,for=DURATION[,tenant=ID][,region=NAME][,app=NAME]`. Kinds: outage,
     /// silence, boundary, slow[,factor=5], errors[,share=0.05], throttle[,share=0.3]. May be given
     /// again.
     #[arg(long, value_name = "FAULT")]

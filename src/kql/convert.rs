@@ -48,7 +48,7 @@ pub fn real(v: f64) -> String {
         };
     }
     let size = v.abs();
-    if v != 0.0 && !(1e-5..1e15).contains(&size) {
+    if v != 0.0 && !(1e-4..1e15).contains(&size) {
         let text = format!("{v:E}");
         let (digits, exponent) = text.split_once('E').expect("the exponent was asked for");
         let (sign, exponent) = match exponent.strip_prefix('-') {

@@ -23,7 +23,7 @@ pub enum ExprKind {
     /// The operand as `Expr::ty`.
     Cast(Box<Expr>),
     Op(Op, Vec<Expr>),
-    /// Whether the operand is in a list of constants; keys as [`super::exec::keys::key`] makes them.
+    /// Whether the operand is in a list of constants; keys as `exec::keys::key` makes them.
     In {
         left: Box<Expr>,
         set: Arc<Set>,

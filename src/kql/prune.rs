@@ -45,8 +45,14 @@ fn prune_with(plan: Plan, wanted: &[bool], bounds: &[Bound]) -> Plan {
         Node::Filter { input, predicate } => {
             let mut below = wanted.to_vec();
             predicate.mark(&mut below);
-            let mut bounds = bounds.to_vec();
-            bounds_of(&predicate, &mut bounds);
+            // Functions of the whole table see rows that would not pass.
+            let bounds = if predicate.is_ordered() {
+                Vec::new()
+            } else {
+                let mut all = bounds.to_vec();
+                bounds_of(&predicate, &mut all);
+                all
+            };
             Node::Filter {
                 input: Arc::new(prune_with(owned(input), &below, &bounds)),
                 predicate,

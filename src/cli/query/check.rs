@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let catalog = arguments.tables.catalog()?;
+    let catalog = arguments.tables.catalog(false)?;
     let mut wrong = 0;
     for file in &arguments.queries {
         let name = file.display();

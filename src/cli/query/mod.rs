@@ -164,7 +164,7 @@ async fn interrupted(cancelled: &AtomicBool) {
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
 fn ask(arguments: &Arguments, cancelled: &Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
-    let catalog = arguments.tables.catalog()?;
+    let catalog = arguments.tables.catalog(arguments.form.jsonl)?;
     if arguments.form.jsonl {
         let options = || arguments.limits.options(cancelled.clone());
         return lines::run(&arguments.file, &catalog, options);

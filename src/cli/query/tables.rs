@@ -48,11 +48,15 @@ fn pair(text: &str) -> std::result::Result<(String, PathBuf), String> {
 
 impl TableArguments {
     /// The catalog: tables of single files go before those of the folder.
-    pub(super) fn catalog(&self) -> anyhow::Result<Layers> {
+    ///
+    /// `bare`: no table is known that nobody named. Queries that come from elsewhere bring their own.
+    pub(super) fn catalog(&self, bare: bool) -> anyhow::Result<Layers> {
+        let bare = bare && self.data.is_none();
         let known: Arc<dyn Schemas> = match &self.schemas {
             Some(path) => {
                 Arc::new(declared(path).with_context(|| format!("read `{}`", path.display()))?)
             }
+            None if bare => Arc::new(()),
             None => Arc::new(Known),
         };
         let mut named: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
@@ -87,6 +91,9 @@ impl TableArguments {
             Some(data) => data.as_path(),
             None => Path::new(DATA),
         };
+        if bare && self.schemas.is_none() {
+            return Ok(Layers(vec![Box::new(files)]));
+        }
         let folder = Folder::new(folder, known);
         Ok(Layers(vec![Box::new(files), Box::new(folder)]))
     }

@@ -56,9 +56,9 @@ impl Binder<'_> {
         }
         if matches!(function.eval, Eval::Ordered(_)) && !cx.ordered {
             let message = format!("`{}` needs an ordered table", name.text);
-            return Err(
-                Error::semantic(span, message).hint("put `serialize` or `sort by` before it")
-            );
+            return Err(Error::semantic(span, message).hint(
+                "it stands in `extend`, `project` or `where`, after `serialize` or `sort by`",
+            ));
         }
         let mut bound = Vec::with_capacity(args.len());
         for arg in args {

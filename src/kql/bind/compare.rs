@@ -41,7 +41,12 @@ pub(super) fn arithmetic(op: Binary, left: Expr, right: Expr, span: Span) -> Res
     };
     // A dynamic side is taken as what the other side needs.
     let (left, right) = match (a, b) {
-        (Type::Dynamic, Type::Dynamic) => (left.cast(Type::Long), right.cast(Type::Long)),
+        (Type::Dynamic, Type::Dynamic) => {
+            let what = "arithmetic between two dynamic values";
+            return Err(
+                Error::not_implemented(span, what).hint("convert them, as with `toreal(...)`")
+            );
+        }
         (Type::Dynamic, Type::DateTime) if op == Binary::Subtract => {
             (left.cast(Type::DateTime), right)
         }
@@ -127,6 +132,10 @@ fn common(a: Type, b: Type, equality: bool) -> Option<Type> {
         return Some(wide);
     }
     match (a, b) {
+        // A dynamic value may have a fraction, and may be larger than a real can tell exactly.
+        (Type::Dynamic, Type::Int | Type::Long) | (Type::Int | Type::Long, Type::Dynamic) => {
+            Some(Type::Decimal)
+        }
         (Type::Dynamic, other) | (other, Type::Dynamic) => Some(other),
         // A text beside one of these is read as one; numbers must be converted by the writer.
         (Type::String, other @ (Type::DateTime | Type::TimeSpan | Type::Guid | Type::Bool))

@@ -91,11 +91,12 @@ impl Binder<'_> {
                         format!("operator `{sign}` is not defined for {}", operand.ty),
                     ));
                 }
-                let operand = if operand.ty == Type::Dynamic {
-                    operand.cast(Type::Long)
-                } else {
-                    operand
-                };
+                if operand.ty == Type::Dynamic {
+                    return Err(
+                        Error::not_implemented(span, "a sign before a dynamic value")
+                            .hint("convert it first"),
+                    );
+                }
                 if *minus {
                     Expr::op(Op::Negate, operand.ty, vec![operand])
                 } else {
@@ -504,8 +505,7 @@ impl Binder<'_> {
             any = Expr::op(Op::Or, Type::Bool, vec![any, equal]);
         }
         if not {
-            let yes = Expr::constant(Type::Bool, Value::Bool(false));
-            any = Expr::op(Op::Equal, Type::Bool, vec![any, yes]);
+            any = negated(any);
         }
         Ok(any)
     }
@@ -539,8 +539,7 @@ impl Binder<'_> {
         let below = super::compare::compare(Binary::LessEqual, value, to, span)?;
         let inside = Expr::op(Op::And, Type::Bool, vec![above, below]);
         if not {
-            let no = Expr::constant(Type::Bool, Value::Bool(false));
-            return Ok(Expr::op(Op::Equal, Type::Bool, vec![inside, no]));
+            return Ok(negated(inside));
         }
         Ok(inside)
     }
@@ -563,4 +562,13 @@ fn set_of(ty: Type, fold: bool, values: &[Value<'_>]) -> Set {
         keys::insert(value, fold, &mut set);
     }
     Set::Keys(set)
+}
+
+/// Not: null stays null.
+fn negated(expr: Expr) -> Expr {
+    let not = super::super::functions::find("not").expect("`not` is a function");
+    Expr {
+        ty: Type::Bool,
+        kind: ExprKind::Call(not, vec![expr]),
+    }
 }

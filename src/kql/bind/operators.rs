@@ -193,7 +193,7 @@ impl Binder<'_> {
         scope: &Scope,
     ) -> Result<Plan> {
         let plain = Self::starred(predicate, &input.schema);
-        let bound = self.row_expr(plain.as_ref().unwrap_or(predicate), &input, scope)?;
+        let bound = self.ordered_expr(plain.as_ref().unwrap_or(predicate), &input, scope)?;
         if !matches!(bound.ty, Type::Bool | Type::Dynamic) {
             return Err(Error::semantic(
                 predicate.span,
@@ -222,6 +222,7 @@ impl Binder<'_> {
                 exprs.push(expr);
             }
         };
+        let mut made: Vec<String> = Vec::new();
         // What is there may be replaced, once.
         let mut given = HashSet::new();
         for name in columns.iter().flat_map(|column| &column.names) {
@@ -238,22 +239,27 @@ impl Binder<'_> {
             {
                 continue;
             }
-            let expr = self.row_expr(&column.value, &input, scope)?;
+            let expr = self.ordered_expr(&column.value, &input, scope)?;
             let many = self.several(&column.value, &column.names)?;
             if many.is_empty() {
-                let name = match column.names.first() {
-                    Some(name) => name.text.clone(),
-                    None => namer.unnamed(names::suggested(&column.value), expr.ty),
+                // A name that the expression suggests is as good as a given one: the column of that
+                // name is replaced, but for one that was made here.
+                let name = match (column.names.first(), names::suggested(&column.value)) {
+                    (Some(name), _) => name.text.clone(),
+                    (None, Some(name)) if !made.contains(&name) => name,
+                    (None, suggestion) => namer.unnamed(suggestion, expr.ty),
                 };
+                made.push(name.clone());
                 set(name, expr, &mut schema);
                 continue;
             }
             for (at, (name, given, ty)) in many.into_iter().enumerate() {
-                let name = if given {
+                let name = if given || !made.contains(&name) {
                     name
                 } else {
                     namer.unnamed(Some(name), ty)
                 };
+                made.push(name.clone());
                 set(name, element(expr.clone(), at, ty), &mut schema);
             }
         }
@@ -286,7 +292,7 @@ impl Binder<'_> {
                 }
                 continue;
             }
-            let expr = self.row_expr(&column.value, &input, scope)?;
+            let expr = self.ordered_expr(&column.value, &input, scope)?;
             let many = self.several(&column.value, &column.names)?;
             for (at, (name, given, ty)) in many.iter().enumerate() {
                 let name = if *given {
@@ -467,7 +473,7 @@ impl Binder<'_> {
 
     /// A context over the columns of a plan.
     pub(super) fn over<'c>(input: &'c Plan, scope: &'c Scope) -> Context<'c> {
-        Context::row(scope, &input.schema, input.ordered)
+        Context::row(scope, &input.schema, false)
     }
 }
 

@@ -379,6 +379,18 @@ impl Binder<'_> {
         plan: &Plan,
         scope: &Scope,
     ) -> Result<Expr> {
+        let bound = self.expr(expr, &mut Context::row(scope, &plan.schema, false))?;
+        Ok(self.fold(bound))
+    }
+
+    /// As [`Self::row_expr`], where `prev` and its kind may look at other rows: the operator sees the
+    /// whole of an ordered table at once.
+    pub(super) fn ordered_expr(
+        &mut self,
+        expr: &syntax::Expr,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Expr> {
         let bound = self.expr(expr, &mut Context::row(scope, &plan.schema, plan.ordered))?;
         Ok(self.fold(bound))
     }

@@ -30,7 +30,11 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
         },
         ExprKind::Cast(inner) => convert::cast_datum(eval(inner, batch, run)?, expr.ty),
         ExprKind::Scalar(shared) => Datum::Value(expr.ty, shared.scalar(run)?),
-        ExprKind::Call(function, args) if lazy::is_lazy(function.name) && batch.rows > 1 => {
+        ExprKind::Call(function, args)
+            if lazy::is_lazy(function.name)
+                && batch.rows > 1
+                && !args.iter().any(Expr::is_ordered) =>
+        {
             lazy::choose(args, batch, expr.ty, run)?
         }
         ExprKind::Call(function, args) => {

@@ -235,6 +235,9 @@ pub(crate) fn parts(plan: &Plan, run: &Arc<Run>) -> Result<Vec<Part>> {
         Node::Range { from, to, step } => {
             one(range(plan.schema.fields[0].ty, from, to, step, run)?)
         }
+        Node::Filter { input, predicate } if predicate.is_ordered() => {
+            one(vec![eval::filter(predicate, whole(input, run)?, run)?])
+        }
         Node::Filter { input, predicate } => map(parts(input, run)?, run, {
             let predicate = predicate.clone();
             move |batch, run| eval::filter(&predicate, batch, run)

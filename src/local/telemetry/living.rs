@@ -35,7 +35,7 @@ pub struct Living {
 }
 
 impl Living {
-    /// Opens a folder; see [`super::files`] for what it holds.
+    /// Opens a folder; see [`mod@super::files`] for what it holds.
     ///
     /// Errors: another process writes there, or it cannot be read.
     pub fn open(dir: &Path, keeping: Keeping) -> anyhow::Result<Self> {
