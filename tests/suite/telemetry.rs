@@ -227,3 +227,31 @@ async fn a_resource_sees_only_its_own_rows() {
         assert_eq!(count(ResourceId::from_text(&id)).await, own, "{id}");
     }
 }
+
+#[tokio::test]
+async fn the_evidence_for_an_index_is_in_the_telemetry() {
+    let told = told().await;
+    let text = Query::CosmosQueryEvidence
+        .text(&[
+            ("account_", Param::String("cosmos-agents-jpe".into())),
+            ("database_", Param::String("agents".into())),
+            ("container_", Param::String("messages".into())),
+            ("at_", Param::DateTime(at(UNTIL))),
+            ("window_", Param::TimeSpan(chrono::TimeDelta::days(1))),
+            ("lag_", Param::TimeSpan(chrono::TimeDelta::zero())),
+        ])
+        .expect("a query");
+    let table = told.ask(&text).await.expect("an answer");
+    let mut filtered = 0;
+    for row in table.rows() {
+        let asked = row
+            .string("QueryText")
+            .expect("a text")
+            .unwrap_or_default()
+            .to_owned();
+        let units = row.real("RequestUnits").expect("a number");
+        assert!(units.is_none_or(|units| units > 0.0), "{asked}");
+        filtered += usize::from(asked.contains("WHERE"));
+    }
+    assert!(filtered > 0, "no query of the container was told");
+}
