@@ -250,7 +250,10 @@ impl Local {
         let (url, data) = (self.host.url(), self.data.display());
         let program = self.program();
         let telemetry = if self.services.requests_per_minute > 0.0 {
-            format!("Telemetry is written to {data}/telemetry, a minute at a time.\n")
+            format!(
+                "\x20 {program} query --data {data}/telemetry -q 'AppRequests | summarize count() by ResultCode'\n\
+                 Telemetry is written to {data}/telemetry, a minute at a time.\n"
+            )
         } else {
             String::new()
         };
