@@ -192,6 +192,9 @@ impl Column {
     /// The rows at `indices`; a null index is a null (an empty string).
     #[must_use]
     pub fn take(&self, indices: &UInt32Array) -> Self {
+        if self.is_absent() {
+            return Self::absent(self.ty, indices.len());
+        }
         let data = arrow_select::take::take(&self.data, indices, None)
             .expect("indices are inside the column");
         Self { ty: self.ty, data }.without_null_strings()
@@ -200,6 +203,9 @@ impl Column {
     /// The rows where `keep` is true.
     #[must_use]
     pub fn filter(&self, keep: &BooleanArray) -> Self {
+        if self.is_absent() {
+            return Self::absent(self.ty, keep.true_count());
+        }
         let data = arrow_select::filter::filter(&self.data, keep)
             .expect("mask and column have the same length");
         Self { ty: self.ty, data }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use arrow_array::BooleanArray;
+
 use super::aggregates::{Aggregate, Spec};
 use super::column::Column;
 use super::error::Result;
@@ -43,6 +45,23 @@ impl Batch {
         });
         Self {
             columns: columns.collect(),
+            rows,
+        }
+    }
+
+    /// The rows where `keep` is true.
+    #[must_use]
+    pub fn filter(self, keep: &BooleanArray) -> Self {
+        let rows = keep.true_count();
+        if rows == self.rows {
+            return self;
+        }
+        Self {
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.filter(keep))
+                .collect(),
             rows,
         }
     }
@@ -143,25 +162,30 @@ impl Plan {
             if size >= enough {
                 break;
             }
-            match &plan.node {
-                Node::Scan { .. }
-                | Node::Rows(_)
-                | Node::Print(_)
-                | Node::Range { .. }
-                | Node::Shared(_) => {}
-                Node::Filter { input, .. }
-                | Node::Project { input, .. }
-                | Node::Summarize { input, .. }
-                | Node::Sort { input, .. }
-                | Node::Top { input, .. }
-                | Node::Take { input, .. }
-                | Node::Stream { input, .. }
-                | Node::Breaker { input, .. } => waiting.push(input),
-                Node::Join(join) => waiting.extend([&*join.left, &*join.right]),
-                Node::Union(inputs) => waiting.extend(inputs.iter().map(|input| &**input)),
+            // What is shared was counted where it was made.
+            if !matches!(plan.node, Node::Shared(_)) {
+                waiting.extend(plan.inputs());
             }
         }
         size
+    }
+
+    /// The plans that this one takes its rows from.
+    pub(crate) fn inputs(&self) -> Vec<&Plan> {
+        match &self.node {
+            Node::Scan { .. } | Node::Rows(_) | Node::Print(_) | Node::Range { .. } => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Summarize { input, .. }
+            | Node::Sort { input, .. }
+            | Node::Top { input, .. }
+            | Node::Take { input, .. }
+            | Node::Stream { input, .. }
+            | Node::Breaker { input, .. } => vec![input],
+            Node::Join(join) => vec![&join.left, &join.right],
+            Node::Union(inputs) => inputs.iter().map(AsRef::as_ref).collect(),
+            Node::Shared(shared) => vec![&shared.plan],
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::BooleanArray;
 
-use super::super::column::{Builder, Column};
+use super::super::column::Builder;
 use super::super::error::{Error, Result};
 use super::super::expr::Expr;
 use super::super::json::Json;
@@ -171,13 +171,7 @@ impl Stage for Bins {
         let rows = keep.iter().filter(|keep| **keep).count();
         let keep = BooleanArray::from(keep);
         let columns = batch.columns.into_iter().chain([bins.finish()]);
-        let columns = columns.map(|column| {
-            if column.is_absent() {
-                Column::absent(column.ty(), rows)
-            } else {
-                column.filter(&keep)
-            }
-        });
+        let columns = columns.map(|column| column.filter(&keep));
         Ok(Batch::new(columns.collect(), rows))
     }
 

@@ -77,7 +77,7 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
         } => {
             let left = eval(left, batch, run)?;
             let set = table.set(run, |value, keys| keys::insert(value, *fold, keys))?;
-            boolean(&left, batch.rows, |value| {
+            boolean(&left, |value| {
                 keys::is_in(value, &set, *fold).map(|found| found != *not)
             })
         }
@@ -96,7 +96,7 @@ pub(crate) fn eval(expr: &Expr, batch: &Batch, run: &Arc<Run>) -> Result<Datum> 
                 }
             };
             let matcher = matching::HasList::new(&terms);
-            boolean(&left, batch.rows, |value| {
+            boolean(&left, |value| {
                 let text = convert::text(value);
                 Some(if *all {
                     matcher.all(&text)
@@ -113,25 +113,7 @@ pub(crate) fn filter(predicate: &Expr, batch: Batch, run: &Arc<Run>) -> Result<B
     match eval(predicate, &batch, run)? {
         Datum::Value(_, Value::Bool(true)) => Ok(batch),
         Datum::Value(..) => Ok(batch.slice(0, 0)),
-        Datum::Column(mask) => Ok(keep(batch, mask.bools())),
-    }
-}
-
-pub(crate) fn keep(batch: Batch, mask: &BooleanArray) -> Batch {
-    let count = mask.true_count();
-    if count == batch.rows {
-        return batch;
-    }
-    let columns = batch.columns.iter().map(|column| {
-        if column.is_absent() {
-            Column::absent(column.ty(), count)
-        } else {
-            column.filter(mask)
-        }
-    });
-    Batch {
-        columns: columns.collect(),
-        rows: count,
+        Datum::Column(mask) => Ok(batch.filter(mask.bools())),
     }
 }
 
@@ -222,7 +204,7 @@ fn operate(op: &Op, args: &[Datum], rows: usize, ty: Type) -> Result<Datum> {
         Op::Text(text, not) => match args[1].constant() {
             Some(pattern) => {
                 let matcher = matching::Matcher::new(*text, pattern.text())?;
-                boolean(&args[0], rows, |value| {
+                boolean(&args[0], |value| {
                     Some(matcher.matches(&convert::text(value)) != *not)
                 })
             }
@@ -318,7 +300,7 @@ fn each_text(
 /// A null is in no set, which is known.
 fn is_in(left: &Datum, set: &Set, fold: bool, not: bool, rows: usize) -> Datum {
     let Datum::Column(column) = left else {
-        return boolean(left, rows, |value| Some(contains(set, value, fold) != not));
+        return boolean(left, |value| Some(contains(set, value, fold) != not));
     };
     let data = column.data();
     let bits = match (set, column.ty()) {
@@ -355,22 +337,18 @@ fn contains(set: &Set, value: &Value<'_>, fold: bool) -> bool {
 }
 
 /// A bool for each row.
-fn boolean(left: &Datum, rows: usize, test: impl Fn(&Value<'_>) -> Option<bool>) -> Datum {
+fn boolean(left: &Datum, test: impl Fn(&Value<'_>) -> Option<bool>) -> Datum {
     match left {
         Datum::Value(_, value) => Datum::Value(Type::Bool, test(value).into()),
-        // Texts without a step over `Value` for the plainest and most frequent case.
-        Datum::Column(column) => {
-            let _ = rows;
-            Datum::Column(Column::new(
-                Type::Bool,
-                Arc::new(
-                    column
-                        .values()
-                        .map(|value| test(&value))
-                        .collect::<BooleanArray>(),
-                ),
-            ))
-        }
+        Datum::Column(column) => Datum::Column(Column::new(
+            Type::Bool,
+            Arc::new(
+                column
+                    .values()
+                    .map(|value| test(&value))
+                    .collect::<BooleanArray>(),
+            ),
+        )),
     }
 }
 

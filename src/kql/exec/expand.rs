@@ -12,7 +12,6 @@ use super::super::json::{self, Json};
 use super::super::plan::{Batch, Stage};
 use super::super::types::Type;
 use super::super::value::Value;
-use super::join::taken;
 use super::{Run, constant, eval};
 
 /// Arrays side by side: the longest makes the rows, and the others end in nulls. A null makes a row,
@@ -104,7 +103,7 @@ impl Expand {
         let places = places.finish();
         let rows = UInt32Array::from(rows);
         let columns = self.output.iter().map(|origin| match origin {
-            Origin::Column(at) => taken(&batch.columns[*at], &rows),
+            Origin::Column(at) => batch.columns[*at].take(&rows),
             Origin::Member(at) => members[*at].clone(),
             Origin::Index => places.clone(),
         });

@@ -215,8 +215,7 @@ fn filtered(
     let groups = rows.iter().map(|row| groups[*row as usize]).collect();
     let indices = UInt32Array::from(rows);
     let args = args.into_iter().map(|arg| match arg {
-        Datum::Column(column) if !column.is_absent() => Datum::Column(column.take(&indices)),
-        Datum::Column(column) => Datum::Column(Column::absent(column.ty(), indices.len())),
+        Datum::Column(column) => Datum::Column(column.take(&indices)),
         value => value,
     });
     Ok((groups, args.collect()))

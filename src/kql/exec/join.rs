@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::UInt32Array;
 use arrow_array::builder::UInt32Builder;
 
-use super::super::column::{Column, Datum};
+use super::super::column::Datum;
 use super::super::error::{Error, Result};
 use super::super::expr::Expr;
 use super::super::plan::{Batch, Join, JoinKind, Plan};
@@ -113,10 +112,10 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
     let (lefts, rights) = (lefts.finish(), rights.finish());
     let mut columns = Vec::with_capacity(plan.schema.len());
     if !matches!(join.kind, JoinKind::RightSemi | JoinKind::RightAnti) {
-        columns.extend(left.columns.iter().map(|column| taken(column, &lefts)));
+        columns.extend(left.columns.iter().map(|column| column.take(&lefts)));
     }
     if !matches!(join.kind, JoinKind::LeftSemi | JoinKind::LeftAnti) {
-        columns.extend(right.columns.iter().map(|column| taken(column, &rights)));
+        columns.extend(right.columns.iter().map(|column| column.take(&rights)));
     }
     let rows = if matches!(join.kind, JoinKind::RightSemi | JoinKind::RightAnti) {
         &rights
@@ -135,14 +134,6 @@ pub(crate) fn join(plan: &Plan, join: &Join, run: &Arc<Run>) -> Result<Vec<Batch
 }
 
 const NONE: u32 = u32::MAX;
-
-pub(crate) fn taken(column: &Column, rows: &UInt32Array) -> Column {
-    if column.is_absent() {
-        Column::absent(column.ty(), rows.len())
-    } else {
-        column.take(rows)
-    }
-}
 
 /// The keys of a side. A null is equal to nothing, not even to another null, so a row with one has
 /// no key. <https://learn.microsoft.com/kusto/query/scalar-data-types/null-values>

@@ -158,7 +158,7 @@ fn rows_of(batch: &Batch, rows: Option<&[u32]>, expr: &Expr) -> Option<Batch> {
     expr.mark(&mut wanted);
     let taken = UInt32Array::from(rows.to_vec());
     let columns = batch.columns.iter().zip(wanted).map(|(column, wanted)| {
-        if wanted && !column.is_absent() {
+        if wanted {
             column.take(&taken)
         } else {
             Column::absent(column.ty(), rows.len())

@@ -110,13 +110,7 @@ impl Stage for Parse {
         }
         let rows = keep.iter().filter(|keep| **keep).count();
         let keep = BooleanArray::from(keep);
-        let columns = columns.iter().map(|column| {
-            if column.is_absent() {
-                Column::absent(column.ty(), rows)
-            } else {
-                column.filter(&keep)
-            }
-        });
+        let columns = columns.iter().map(|column| column.filter(&keep));
         Ok(Batch::new(columns.collect(), rows))
     }
 

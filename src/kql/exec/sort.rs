@@ -56,13 +56,7 @@ fn sorted(table: &Batch, keys: &[SortKey], limit: Option<usize>, run: &Arc<Run>)
     }
     run.tick()?;
     let indices = UInt32Array::from(order);
-    let columns = table.columns.iter().map(|column| {
-        if column.is_absent() {
-            Column::absent(column.ty(), indices.len())
-        } else {
-            column.take(&indices)
-        }
-    });
+    let columns = table.columns.iter().map(|column| column.take(&indices));
     Ok(Batch {
         columns: columns.collect(),
         rows: indices.len(),

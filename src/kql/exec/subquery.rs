@@ -13,7 +13,6 @@ use super::super::plan::{Batch, Bound, Breaker, Join, Node, Part, Plan, Shared, 
 use super::super::types::Schema;
 use super::expand::Expand;
 use super::group::Hasher;
-use super::join::taken;
 use super::keys::Rows;
 use super::{Run, collect, eval};
 
@@ -83,21 +82,10 @@ fn mark(plan: &Plan, hole: &Arc<dyn Source>, wanted: &mut [bool]) {
                 .zip(own)
                 .for_each(|(wanted, own)| *wanted |= own);
         }
-        Node::Scan { .. } | Node::Rows(_) | Node::Print(_) | Node::Range { .. } => {}
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Summarize { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Top { input, .. }
-        | Node::Take { input, .. }
-        | Node::Stream { input, .. }
-        | Node::Breaker { input, .. } => mark(input, hole, wanted),
-        Node::Join(join) => {
-            mark(&join.left, hole, wanted);
-            mark(&join.right, hole, wanted);
-        }
-        Node::Union(inputs) => inputs.iter().for_each(|input| mark(input, hole, wanted)),
-        Node::Shared(shared) => mark(&shared.plan, hole, wanted),
+        _ => plan
+            .inputs()
+            .into_iter()
+            .for_each(|input| mark(input, hole, wanted)),
     }
 }
 
@@ -237,7 +225,7 @@ impl Stage for Apply {
         let results = Batch::concat(&self.body.plan.schema, &results);
         let rows = UInt32Array::from(rows);
         let columns = self.output.iter().map(|side| match side {
-            Side::Row(at) => taken(&batch.columns[*at], &rows),
+            Side::Row(at) => batch.columns[*at].take(&rows),
             Side::Result(at) => results.columns[*at].clone(),
         });
         Ok(Batch::new(columns.collect(), results.rows))
@@ -283,7 +271,7 @@ impl Breaker for Partition {
             let columns: Vec<Column> = table
                 .columns
                 .iter()
-                .map(|column| taken(column, &rows))
+                .map(|column| column.take(&rows))
                 .collect();
             for batch in self.body.over(Batch::new(columns, rows.len()), run)? {
                 run.hold(batch.bytes())?;

@@ -12,7 +12,6 @@ use super::super::plan::{Batch, Breaker, Call};
 use super::super::types::Schema;
 use super::super::value::Value;
 use super::group::{Groups, Hasher};
-use super::join::taken;
 use super::keys::{self, Rows};
 use super::{Run, constant, eval};
 
@@ -160,6 +159,6 @@ impl Level {
 
 fn picked(table: &Batch, rows: Vec<u32>) -> Batch {
     let rows = UInt32Array::from(rows);
-    let columns = table.columns.iter().map(|column| taken(column, &rows));
+    let columns = table.columns.iter().map(|column| column.take(&rows));
     Batch::new(columns.collect(), rows.len())
 }

@@ -2,6 +2,7 @@
 
 mod arrow;
 mod csv;
+mod filtered;
 mod folder;
 mod json_lines;
 mod memory;
@@ -15,6 +16,7 @@ mod view;
 mod window;
 
 pub use csv::Csv;
+pub use filtered::Filtered;
 pub use folder::{Folder, Schemas};
 pub use json_lines::JsonLines;
 pub use memory::{Memory, Tables};

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::BooleanArray;
-
-use super::super::column::Column;
 use super::super::error::Result;
-use super::super::exec::Run;
-use super::super::plan::{Batch, Bound, Catalog, Part, Source, Test};
-use super::super::types::{Schema, Type};
+use super::super::plan::{Bound, Catalog, Source, Test};
+use super::super::types::Type;
 use super::super::value::Value;
+use super::Filtered;
 
 /// A stretch of time in ticks, its begin included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +20,28 @@ pub struct Window {
 impl Window {
     fn holds(self, at: i64) -> bool {
         at >= self.from && (at < self.until || self.closed && at == self.until)
+    }
+
+    /// The rows of a table whose time, in this column, is in the window.
+    fn of(self, source: Arc<dyn Source>, time: usize) -> Filtered {
+        let bound = |test| Bound { column: time, test };
+        let bounds = vec![
+            bound(Test::Above {
+                value: Value::DateTime(self.from),
+                strict: false,
+            }),
+            bound(Test::Below {
+                value: Value::DateTime(self.until),
+                strict: !self.closed,
+            }),
+        ];
+        Filtered::new(source, time, bounds, move |times| {
+            times
+                .longs()
+                .iter()
+                .map(|at| Some(at.is_some_and(|at| self.holds(at))))
+                .collect()
+        })
     }
 }
 
@@ -55,65 +74,12 @@ impl<C: Catalog> Catalog for Windowed<C> {
         let mut places = self.columns.iter().filter_map(|name| schema.index(name));
         let time = places.find(|at| schema.fields[*at].ty == Type::DateTime);
         Some(Ok(match time {
-            Some(time) => Arc::new(Seen {
-                time,
-                window: self.window,
-                source,
-            }),
+            Some(time) => Arc::new(self.window.of(source, time)),
             None => source,
         }))
     }
 
     fn names(&self) -> Vec<String> {
         self.catalog.names()
-    }
-}
-
-struct Seen {
-    source: Arc<dyn Source>,
-    time: usize,
-    window: Window,
-}
-
-impl Source for Seen {
-    fn schema(&self) -> &Schema {
-        self.source.schema()
-    }
-
-    fn scan(&self, wanted: &[bool], bounds: &[Bound], run: &Arc<Run>) -> Result<Vec<Part>> {
-        let (time, window) = (self.time, self.window);
-        let mut read = wanted.to_vec();
-        read[time] = true;
-        let mut bounds = bounds.to_vec();
-        let mut bound = |test| bounds.push(Bound { column: time, test });
-        bound(Test::Above {
-            value: Value::DateTime(window.from),
-            strict: false,
-        });
-        bound(Test::Below {
-            value: Value::DateTime(window.until),
-            strict: !window.closed,
-        });
-        let shown = wanted[time];
-        let part = |part: Part| -> Part {
-            Box::new(part.map(move |batch| {
-                let mut batch = batch?;
-                let times = batch.columns[time].longs().iter();
-                let keep: BooleanArray = times
-                    .map(|at| Some(at.is_some_and(|at| window.holds(at))))
-                    .collect();
-                let rows = keep.true_count();
-                if !shown {
-                    batch.columns[time] = Column::absent(Type::DateTime, batch.rows);
-                }
-                if rows == batch.rows {
-                    return Ok(batch);
-                }
-                let columns = batch.columns.iter().map(|column| column.filter(&keep));
-                Ok(Batch::new(columns.collect(), rows))
-            }))
-        };
-        let parts = self.source.scan(&read, &bounds, run)?;
-        Ok(parts.into_iter().map(part).collect())
     }
 }

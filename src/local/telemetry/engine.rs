@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::BooleanArray;
-
 use super::catalog::catalog;
-use crate::kql::column::Column;
+use crate::domain::ResourceId;
 use crate::kql::error::{Error, Kind, Result};
-use crate::kql::exec::{Limits, Run};
-use crate::kql::plan::{Batch, Bound, Catalog, Part, Source};
-use crate::kql::source::{Folder, Window, Windowed};
+use crate::kql::exec::Limits;
+use crate::kql::plan::{Catalog, Source};
+use crate::kql::source::{Filtered, Folder, Window, Windowed};
 use crate::kql::text::datetime::from_chrono;
-use crate::kql::types::{Schema, Type};
 use crate::kql::{Options, output, query};
 use crate::local::simulator::{
     LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryEngine,
@@ -119,11 +116,7 @@ impl Catalog for Scoped {
         };
         let place = source.schema().index("_ResourceId");
         Some(Ok(match place {
-            Some(place) => Arc::new(OfResource {
-                source,
-                place,
-                id: resource.as_str().to_lowercase(),
-            }),
+            Some(place) => Arc::new(of_resource(source, place, resource)),
             None => source,
         }))
     }
@@ -133,58 +126,18 @@ impl Catalog for Scoped {
     }
 }
 
-/// The rows of one resource.
-struct OfResource {
-    source: Arc<dyn Source>,
-    place: usize,
-    /// In small letters.
-    id: String,
-}
-
-impl Source for OfResource {
-    fn schema(&self) -> &Schema {
-        self.source.schema()
-    }
-
-    fn scan(&self, wanted: &[bool], bounds: &[Bound], run: &Arc<Run>) -> Result<Vec<Part>> {
-        let mut read = wanted.to_vec();
-        read[self.place] = true;
-        let mut parts: Vec<Part> = Vec::new();
-        for part in self.source.scan(&read, bounds, run)? {
-            let (id, place, shown) = (self.id.clone(), self.place, wanted[self.place]);
-            parts.push(Box::new(part.map(move |batch| {
-                let mut batch = batch?;
-                let of = |text: &str| {
-                    let text = text.to_lowercase();
-                    text.strip_prefix(&id)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                };
-                let mask: BooleanArray = batch.columns[place]
-                    .strings()
-                    .iter()
-                    .map(|text| Some(text.is_some_and(of)))
-                    .collect();
-                if !shown {
-                    batch.columns[place] = Column::absent(Type::String, batch.rows);
-                }
-                Ok(kept(batch, &mask))
-            })));
-        }
-        Ok(parts)
-    }
-}
-
-fn kept(batch: Batch, mask: &BooleanArray) -> Batch {
-    let rows = mask.true_count();
-    let columns = batch.columns.iter().map(|column| {
-        if column.is_absent() {
-            Column::absent(column.ty(), rows)
-        } else {
-            column.filter(mask)
-        }
-    });
-    Batch {
-        columns: columns.collect(),
-        rows,
-    }
+/// The rows of a resource, and of what lies in it, by the column of their resource.
+fn of_resource(source: Arc<dyn Source>, place: usize, resource: &ResourceId) -> Filtered {
+    let id = resource.as_str().to_lowercase();
+    let of = move |text: &str| {
+        let text = text.to_lowercase();
+        text.strip_prefix(&id)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    Filtered::new(source, place, Vec::new(), move |ids| {
+        ids.strings()
+            .iter()
+            .map(|text| Some(text.is_some_and(&of)))
+            .collect()
+    })
 }
