@@ -21,25 +21,8 @@ fn tree(plan: &Plan, depth: usize, out: &mut String) {
         out.push_str("  ");
     }
     let _ = writeln!(out, "{}", line(plan));
-    for input in inputs(plan) {
+    for input in plan.inputs() {
         tree(input, depth + 1, out);
-    }
-}
-
-fn inputs(plan: &Plan) -> Vec<&Plan> {
-    match &plan.node {
-        Node::Scan { .. } | Node::Rows(_) | Node::Print(_) | Node::Range { .. } => Vec::new(),
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Summarize { input, .. }
-        | Node::Sort { input, .. }
-        | Node::Top { input, .. }
-        | Node::Take { input, .. }
-        | Node::Stream { input, .. }
-        | Node::Breaker { input, .. } => vec![input],
-        Node::Join(join) => vec![&join.left, &join.right],
-        Node::Union(inputs) => inputs.iter().map(AsRef::as_ref).collect(),
-        Node::Shared(shared) => vec![&shared.plan],
     }
 }
 

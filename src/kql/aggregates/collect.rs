@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Aggregate, Group, PerGroup, Shape, Spec};
+use super::{Aggregate, Group, Shape, Slots, Spec};
 use crate::kql::json::{self, Json};
 use crate::kql::value::Value;
 
@@ -15,30 +15,30 @@ pub(crate) fn table() -> Vec<Aggregate> {
             "make_list",
             sized,
             one("list"),
-            PerGroup::<List<false, MAX>>::boxed,
+            Slots::<List<false, MAX>>::boxed,
         )
         .or_if("make_list_if"),
         Aggregate::new(
             "makelist",
             sized,
             one("list"),
-            PerGroup::<List<false, OLD>>::boxed,
+            Slots::<List<false, OLD>>::boxed,
         ),
         Aggregate::new(
             "make_list_with_nulls",
             "any -> dynamic",
             one("list"),
-            PerGroup::<List<true, MAX>>::boxed,
+            Slots::<List<true, MAX>>::boxed,
         ),
-        Aggregate::new("make_set", sized, one("set"), PerGroup::<Set<MAX>>::boxed)
+        Aggregate::new("make_set", sized, one("set"), Slots::<Set<MAX>>::boxed)
             .or_if("make_set_if"),
-        Aggregate::new("makeset", sized, one("set"), PerGroup::<Set<OLD>>::boxed),
-        Aggregate::new("make_bag", bag, one("bag"), PerGroup::<Bag>::boxed).or_if("make_bag_if"),
+        Aggregate::new("makeset", sized, one("set"), Slots::<Set<OLD>>::boxed),
+        Aggregate::new("make_bag", bag, one("bag"), Slots::<Bag>::boxed).or_if("make_bag_if"),
         Aggregate::new(
             "make_dictionary",
             bag,
             one("dictionary"),
-            PerGroup::<Bag>::boxed,
+            Slots::<Bag>::boxed,
         ),
     ]
 }

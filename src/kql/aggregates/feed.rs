@@ -5,7 +5,7 @@ use arrow_buffer::NullBuffer;
 
 use crate::kql::column::{Column, Datum};
 use crate::kql::types::Type;
-use crate::kql::value::Value;
+use crate::kql::value::{Value, order_reals};
 
 fn run<T: Copy>(
     groups: &[u32],
@@ -95,5 +95,56 @@ pub(crate) fn cell(ty: Type, v: i64) -> Value<'static> {
         Type::TimeSpan => Value::TimeSpan(v),
         Type::Int => i32::try_from(v).map_or(Value::Null, Value::Int),
         _ => Value::Long(v),
+    }
+}
+
+/// A value of an argument as a state keeps it.
+pub(super) trait Item: Sized + Send + 'static {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self));
+    fn order(&self, other: &Self) -> std::cmp::Ordering;
+    fn cell(&self, ty: Type) -> Value<'static>;
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Item for i64 {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
+        longs(groups, arg, take);
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.cmp(other)
+    }
+    fn cell(&self, ty: Type) -> Value<'static> {
+        cell(ty, *self)
+    }
+}
+
+impl Item for f64 {
+    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
+        reals(groups, arg, take);
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        order_reals(*self, *other)
+    }
+    fn cell(&self, _: Type) -> Value<'static> {
+        Value::Real(*self)
+    }
+}
+
+impl Item for Value<'static> {
+    fn each(groups: &[u32], arg: &Datum, mut take: impl FnMut(usize, usize, Self)) {
+        values(groups, arg, |row, group, value| {
+            take(row, group, value.into_owned());
+        });
+    }
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        Value::order(self, other)
+    }
+    fn cell(&self, _: Type) -> Value<'static> {
+        self.clone()
+    }
+    fn bytes(&self) -> usize {
+        self.text().len()
     }
 }

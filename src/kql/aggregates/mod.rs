@@ -15,7 +15,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::column::{Column, Datum};
+use super::column::{Builder, Column, Datum};
 use super::error::Result;
 use super::signature::Signature;
 use super::types::Type;
@@ -62,85 +62,6 @@ pub trait Group: Default + Send + 'static {
     }
 }
 
-/// [`States`] made of a [`Group`] each.
-pub(crate) struct PerGroup<G> {
-    spec: Spec,
-    groups: Vec<G>,
-}
-
-impl<G: Group> PerGroup<G> {
-    pub(crate) fn boxed(spec: &Spec) -> Box<dyn States> {
-        Box::new(Self {
-            spec: spec.clone(),
-            groups: Vec::new(),
-        })
-    }
-
-    fn grow(&mut self, count: usize) {
-        if self.groups.len() < count {
-            self.groups.resize_with(count, G::default);
-        }
-    }
-}
-
-impl<G: Group> States for PerGroup<G> {
-    fn update(&mut self, groups: &[u32], count: usize, args: &[Datum]) -> Result<()> {
-        self.grow(count);
-        let mut values = Vec::with_capacity(args.len());
-        for (row, group) in groups.iter().enumerate() {
-            values.clear();
-            values.extend(args.iter().map(|arg| arg.value(row)));
-            self.groups[*group as usize].add(&self.spec, &values);
-        }
-        Ok(())
-    }
-
-    fn merge(&mut self, other: Box<dyn States>, groups: &[u32], count: usize) -> Result<()> {
-        self.grow(count);
-        let other = other
-            .into_any()
-            .downcast::<Self>()
-            .expect("states of one aggregate are merged");
-        for (state, group) in other.groups.into_iter().zip(groups) {
-            self.groups[*group as usize].merge(&self.spec, state);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>, count: usize) -> Result<Vec<Column>> {
-        self.grow(count);
-        let results = self.spec.results.len();
-        let mut columns: Vec<_> = self
-            .spec
-            .results
-            .iter()
-            .map(|ty| super::column::Builder::new(*ty, count))
-            .collect();
-        for state in self.groups {
-            let values = state.finish(&self.spec);
-            debug_assert_eq!(values.len(), results);
-            for (column, value) in columns.iter_mut().zip(&values) {
-                column.push(value);
-            }
-        }
-        Ok(columns
-            .iter_mut()
-            .map(super::column::Builder::finish)
-            .collect())
-    }
-
-    fn bytes(&self) -> usize {
-        self.groups
-            .iter()
-            .map(|group| size_of::<G>() + group.bytes())
-            .sum()
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
-    }
-}
-
 /// The state of one group in an aggregate whose inner loop runs over arrays.
 pub(crate) trait Slot: Default + Send + 'static {
     /// Takes rows: row `i` goes to `slots[groups[i]]`.
@@ -152,6 +73,43 @@ pub(crate) trait Slot: Default + Send + 'static {
     /// Bytes beyond the size of the state itself.
     fn bytes(&self) -> usize {
         0
+    }
+}
+
+impl<G: Group> Slot for G {
+    fn feed(spec: &Spec, slots: &mut [Self], groups: &[u32], args: &[Datum]) -> Result<()> {
+        let mut values = Vec::with_capacity(args.len());
+        for (row, group) in groups.iter().enumerate() {
+            values.clear();
+            values.extend(args.iter().map(|arg| arg.value(row)));
+            slots[*group as usize].add(spec, &values);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, spec: &Spec, other: Self) -> Result<()> {
+        Group::merge(self, spec, other);
+        Ok(())
+    }
+
+    fn finish(spec: &Spec, slots: Vec<Self>) -> Result<Vec<Column>> {
+        let mut columns: Vec<_> = spec
+            .results
+            .iter()
+            .map(|ty| Builder::new(*ty, slots.len()))
+            .collect();
+        for slot in slots {
+            let values = Group::finish(slot, spec);
+            debug_assert_eq!(values.len(), columns.len());
+            for (column, value) in columns.iter_mut().zip(&values) {
+                column.push(value);
+            }
+        }
+        Ok(columns.iter_mut().map(Builder::finish).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        Group::bytes(self)
     }
 }
 

@@ -5,14 +5,14 @@
 //! value, percentile 100 the largest.
 //! <https://learn.microsoft.com/kusto/query/percentiles-aggregation-function>
 
-use std::sync::{Mutex, PoisonError};
-
+use super::feed::Item;
 use super::{Aggregate, Shape, Slot, Slots, Spec, States, feed};
 use crate::kql::column::{Column, Datum};
 use crate::kql::error::{Error, Kind, Result};
+use crate::kql::exec::{cores, spread};
 use crate::kql::json::Json;
 use crate::kql::types::Type;
-use crate::kql::value::{Value, order_reals};
+use crate::kql::value::Value;
 
 pub(crate) fn table() -> Vec<Aggregate> {
     // int is long in the result, decimal is real; the order of these lines decides.
@@ -101,56 +101,6 @@ fn ranks(spec: &Spec, first: usize) -> Result<Vec<f64>> {
     Ok(ranks)
 }
 
-trait Item: Sized + Send + 'static {
-    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self));
-    fn order(&self, other: &Self) -> std::cmp::Ordering;
-    fn cell(&self, ty: Type) -> Value<'static>;
-    fn bytes(&self) -> usize {
-        0
-    }
-}
-
-impl Item for i64 {
-    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
-        feed::longs(groups, arg, take);
-    }
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        self.cmp(other)
-    }
-    fn cell(&self, ty: Type) -> Value<'static> {
-        feed::cell(ty, *self)
-    }
-}
-
-impl Item for f64 {
-    fn each(groups: &[u32], arg: &Datum, take: impl FnMut(usize, usize, Self)) {
-        feed::reals(groups, arg, take);
-    }
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        order_reals(*self, *other)
-    }
-    fn cell(&self, _: Type) -> Value<'static> {
-        Value::Real(*self)
-    }
-}
-
-impl Item for Value<'static> {
-    fn each(groups: &[u32], arg: &Datum, mut take: impl FnMut(usize, usize, Self)) {
-        feed::values(groups, arg, |row, group, value| {
-            take(row, group, value.into_owned());
-        });
-    }
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        Value::order(self, other)
-    }
-    fn cell(&self, _: Type) -> Value<'static> {
-        self.clone()
-    }
-    fn bytes(&self) -> usize {
-        self.text().len()
-    }
-}
-
 /// All values of a group; weights beside them when there are any.
 struct Sample<T, const WEIGHED: bool> {
     items: Vec<T>,
@@ -210,30 +160,9 @@ impl<T: Item, const WEIGHED: bool> Sample<T, WEIGHED> {
 fn each_slot<T: Item, R: Send, const WEIGHED: bool>(
     slots: Vec<Sample<T, WEIGHED>>,
     work: impl Fn(Sample<T, WEIGHED>) -> R + Sync,
-) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if cores == 1 || slots.iter().map(|slot| slot.items.len()).sum::<usize>() < 100_000 {
-        return slots.into_iter().map(work).collect();
-    }
-    let queue = Mutex::new(slots.into_iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((index, slot)) = next else { break };
-                    let result = work(slot);
-                    done.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((index, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
+) -> Result<Vec<R>> {
+    let much = slots.iter().map(|slot| slot.items.len()).sum::<usize>() >= 100_000;
+    spread(slots, if much { cores() } else { 1 }, |slot| Ok(work(slot)))
 }
 
 /// The place, from one, of a percentile among so many values.
@@ -282,7 +211,7 @@ impl<T: Item, const WEIGHED: bool> Slot for Sample<T, WEIGHED> {
         let ranks = ranks(spec, 1 + usize::from(WEIGHED))?;
         if spec.results == [Type::Dynamic] {
             let ty = spec.args[0];
-            let arrays = each_slot(slots, |slot| slot.at(&ranks, ty))
+            let arrays = each_slot(slots, |slot| slot.at(&ranks, ty))?
                 .into_iter()
                 .map(|found| match found {
                     Some(found) => {
@@ -293,7 +222,7 @@ impl<T: Item, const WEIGHED: bool> Slot for Sample<T, WEIGHED> {
             return Ok(feed::column(Type::Dynamic, arrays));
         }
         let mut columns: Vec<Vec<Value<'static>>> = vec![Vec::new(); ranks.len()];
-        for found in each_slot(slots, |slot| slot.at(&ranks, spec.results[0])) {
+        for found in each_slot(slots, |slot| slot.at(&ranks, spec.results[0]))? {
             match found {
                 Some(found) => {
                     for (column, value) in columns.iter_mut().zip(found) {

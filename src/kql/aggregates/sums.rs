@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow_array::{Float64Array, Int64Array};
 use rust_decimal::Decimal;
 
+use super::feed::Item;
 use super::{Aggregate, Shape, Slot, Slots, Spec, States, feed};
 use crate::kql::column::{Column, Datum};
 use crate::kql::error::{Error, Result};
 use crate::kql::types::Type;
-use crate::kql::value::{Value, order_reals};
+use crate::kql::value::Value;
 
 pub(crate) fn table() -> Vec<Aggregate> {
     let one = |prefix| Shape::One { prefix };
@@ -276,8 +277,8 @@ impl Slot for DecimalMean {
 /// The smallest or largest; null (an empty string) when there is none.
 fn extreme<const LARGEST: bool>(spec: &Spec) -> Box<dyn States> {
     match spec.args.first() {
-        Some(ty) if feed::has_longs(*ty) => Slots::<LongExtreme<LARGEST>>::boxed(spec),
-        Some(Type::Real) => Slots::<RealExtreme<LARGEST>>::boxed(spec),
+        Some(ty) if feed::has_longs(*ty) => Slots::<Extreme<i64, LARGEST>>::boxed(spec),
+        Some(Type::Real) => Slots::<Extreme<f64, LARGEST>>::boxed(spec),
         _ => Slots::<AnyExtreme<LARGEST>>::boxed(spec),
     }
 }
@@ -292,20 +293,30 @@ pub(super) fn beats<const LARGEST: bool>(order: Ordering) -> bool {
         }
 }
 
-#[derive(Default)]
-struct LongExtreme<const LARGEST: bool>(Option<i64>);
+/// The smallest or largest number.
+struct Extreme<T, const LARGEST: bool>(Option<T>);
 
-impl<const LARGEST: bool> LongExtreme<LARGEST> {
-    fn take(&mut self, v: i64) {
-        if self.0.is_none_or(|old| beats::<LARGEST>(v.cmp(&old))) {
+impl<T, const LARGEST: bool> Default for Extreme<T, LARGEST> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Item, const LARGEST: bool> Extreme<T, LARGEST> {
+    fn take(&mut self, v: T) {
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|old| beats::<LARGEST>(v.order(old)))
+        {
             self.0 = Some(v);
         }
     }
 }
 
-impl<const LARGEST: bool> Slot for LongExtreme<LARGEST> {
+impl<T: Item, const LARGEST: bool> Slot for Extreme<T, LARGEST> {
     fn feed(_: &Spec, slots: &mut [Self], groups: &[u32], args: &[Datum]) -> Result<()> {
-        feed::longs(groups, &args[0], |_, group, v| slots[group].take(v));
+        T::each(groups, &args[0], |_, group, v| slots[group].take(v));
         Ok(())
     }
 
@@ -318,51 +329,14 @@ impl<const LARGEST: bool> Slot for LongExtreme<LARGEST> {
 
     fn finish(spec: &Spec, slots: Vec<Self>) -> Result<Vec<Column>> {
         let ty = spec.results[0];
-        Ok(feed::column(
-            ty,
-            slots
-                .into_iter()
-                .map(|slot| slot.0.map_or(Value::Null, |v| feed::cell(ty, v))),
-        ))
+        let values = slots
+            .into_iter()
+            .map(|slot| slot.0.map_or(Value::Null, |v| v.cell(ty)));
+        Ok(feed::column(ty, values))
     }
 }
 
-#[derive(Default)]
-struct RealExtreme<const LARGEST: bool>(Option<f64>);
-
-impl<const LARGEST: bool> RealExtreme<LARGEST> {
-    fn take(&mut self, v: f64) {
-        if self
-            .0
-            .is_none_or(|old| beats::<LARGEST>(order_reals(v, old)))
-        {
-            self.0 = Some(v);
-        }
-    }
-}
-
-impl<const LARGEST: bool> Slot for RealExtreme<LARGEST> {
-    fn feed(_: &Spec, slots: &mut [Self], groups: &[u32], args: &[Datum]) -> Result<()> {
-        feed::reals(groups, &args[0], |_, group, v| slots[group].take(v));
-        Ok(())
-    }
-
-    fn merge(&mut self, _: &Spec, other: Self) -> Result<()> {
-        if let Some(v) = other.0 {
-            self.take(v);
-        }
-        Ok(())
-    }
-
-    fn finish(_: &Spec, slots: Vec<Self>) -> Result<Vec<Column>> {
-        let values = slots.into_iter().map(|slot| slot.0);
-        Ok(vec![Column::new(
-            Type::Real,
-            Arc::new(values.collect::<Float64Array>()),
-        )])
-    }
-}
-
+/// As [`Extreme`], for what is dear to keep: a value is copied only when it wins.
 #[derive(Default)]
 struct AnyExtreme<const LARGEST: bool>(Option<Value<'static>>);
 

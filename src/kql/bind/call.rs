@@ -22,15 +22,7 @@ impl Binder<'_> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         if let Some(Binding::Function(function, captured)) = cx.scope.find(&name.text).cloned() {
-            let mut given = Vec::with_capacity(args.len());
-            for arg in args {
-                let value = if self.is_table(&arg.value, cx.scope) {
-                    Binding::Table(std::sync::Arc::new(self.table(&arg.value, cx.scope)?))
-                } else {
-                    Binding::Scalar(self.expr(&arg.value, &mut cx.inner())?)
-                };
-                given.push((arg.name.as_ref(), value));
-            }
+            let given = self.arguments(args, cx)?;
             return match self.function(&function, &captured, given, span)? {
                 Body::Scalar(expr) => Ok(expr),
                 Body::Table(_) => Err(Error::semantic(
@@ -67,6 +59,24 @@ impl Binder<'_> {
         let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
         let expr = apply(function, bound, &spans, span)?;
         Ok(self.fold(expr))
+    }
+
+    /// What is given to a function made by `let`, tables and scalars, with the names written before them.
+    pub(super) fn arguments<'s>(
+        &mut self,
+        args: &'s [Arg],
+        cx: &Context<'_>,
+    ) -> Result<Vec<(Option<&'s syntax::Name>, Binding)>> {
+        let mut given = Vec::with_capacity(args.len());
+        for arg in args {
+            let value = if self.is_table(&arg.value, cx.scope) {
+                Binding::Table(std::sync::Arc::new(self.table(&arg.value, cx.scope)?))
+            } else {
+                Binding::Scalar(self.expr(&arg.value, &mut cx.inner())?)
+            };
+            given.push((arg.name.as_ref(), value));
+        }
+        Ok(given)
     }
 
     /// Functions that are part of the language rather than of a table.

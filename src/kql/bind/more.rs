@@ -7,6 +7,7 @@ use super::super::plan::{Batch, Node, Plan};
 use super::super::syntax::{self, Operator, OperatorKind};
 use super::super::types::{Schema, Type};
 use super::super::value::Value;
+use super::expr::Context;
 use super::{Binder, Binding, Body, Scope};
 
 use std::sync::Arc;
@@ -31,14 +32,7 @@ impl Binder<'_> {
                     .nearest(&function.text, scope.names()));
                 };
                 let mut given = vec![(None, Binding::Table(Arc::new(input)))];
-                for arg in args {
-                    let value = if self.is_table(&arg.value, scope) {
-                        Binding::Table(Arc::new(self.table(&arg.value, scope)?))
-                    } else {
-                        Binding::Scalar(self.scalar(&arg.value, scope)?)
-                    };
-                    given.push((arg.name.as_ref(), value));
-                }
+                given.extend(self.arguments(args, &Context::constant(scope))?);
                 match self.function(&body, &captured, given, span)? {
                     Body::Table(plan) => Ok(plan),
                     Body::Scalar(_) => Err(Error::semantic(

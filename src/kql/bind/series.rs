@@ -36,8 +36,7 @@ impl Binder<'_> {
         };
         let axis = Arc::new(self.axis(&input, series, scope)?);
         let mut namer = Namer::default();
-        let keys = self.keys(&input, &series.by, &mut namer, scope)?;
-        let mut fields = self.key_fields(&keys, &series.by)?;
+        let (keys, mut fields) = self.keys(&input, &series.by, &mut namer, scope)?;
         let mut calls = Vec::new();
         let mut outputs: Vec<Expr> = (0..keys.len())
             .map(|at| Expr::column(at, keys[at].ty))

@@ -28,7 +28,7 @@ impl Binder<'_> {
             ));
         }
         let mut namer = Namer::default();
-        let keys = self.keys(&input, by, &mut namer, scope)?;
+        let (keys, key_fields) = self.keys(&input, by, &mut namer, scope)?;
         let mut calls: Vec<Call> = Vec::new();
         // What the user sees: the keys, then a column for each aggregate expression.
         let mut outputs: Vec<Expr> = keys
@@ -59,7 +59,7 @@ impl Binder<'_> {
             }
         }
         let (calls, outputs) = fused(keys.len(), calls, outputs);
-        let mut schema = Schema::new(self.key_fields(&keys, by)?);
+        let mut schema = Schema::new(key_fields);
         let mut inner = schema.clone();
         for call in &calls {
             for (index, ty) in call.spec.results.iter().enumerate() {
@@ -90,15 +90,16 @@ impl Binder<'_> {
         })
     }
 
-    /// The expressions after `by`; their names go to the namer.
+    /// The expressions after `by`, and their columns, whose names go to the namer.
     pub(super) fn keys(
         &mut self,
         input: &Plan,
         by: &[Column],
         namer: &mut Namer,
         scope: &Scope,
-    ) -> Result<Vec<Expr>> {
+    ) -> Result<(Vec<Expr>, Vec<Field>)> {
         let mut keys = Vec::with_capacity(by.len());
+        let mut fields = Vec::with_capacity(by.len());
         for column in by {
             let key = self.row_expr(&column.value, input, scope)?;
             if key.ty == Type::Dynamic {
@@ -106,50 +107,27 @@ impl Binder<'_> {
                     "a dynamic value cannot be a key; convert it, as with `tostring(...)`";
                 return Err(Error::semantic(column.value.span, message));
             }
-            match column.names.as_slice() {
-                [] => match &column.value.kind {
-                    syntax::ExprKind::Name(name) if namer.given(name, key.ty) => {}
-                    syntax::ExprKind::Name(name) => {
+            let given = match (column.names.first(), &column.value.kind) {
+                (Some(name), _) => Some((&name.text, name.span)),
+                (None, syntax::ExprKind::Name(name)) => Some((name, column.value.span)),
+                _ => None,
+            };
+            let name = match given {
+                Some((name, span)) => {
+                    if !namer.given(name, key.ty) {
                         return Err(Error::semantic(
-                            column.value.span,
+                            span,
                             format!("a column `{name}` is already there"),
                         ));
                     }
-                    _ => {
-                        namer.unnamed(names::suggested(&column.value), key.ty);
-                    }
-                },
-                [name] if namer.given(&name.text, key.ty) => {}
-                [name, ..] => {
-                    return Err(Error::semantic(
-                        name.span,
-                        format!("a column `{}` is already there", name.text),
-                    ));
-                }
-            }
-            keys.push(key);
-        }
-        Ok(keys)
-    }
-
-    pub(super) fn key_fields(&mut self, keys: &[Expr], by: &[Column]) -> Result<Vec<Field>> {
-        let mut namer = Namer::default();
-        let mut fields = Vec::new();
-        for (key, column) in keys.iter().zip(by) {
-            let name = match (column.names.first(), &column.value.kind) {
-                (Some(name), _) => {
-                    namer.given(&name.text, key.ty);
-                    name.text.clone()
-                }
-                (None, syntax::ExprKind::Name(name)) => {
-                    namer.given(name, key.ty);
                     name.clone()
                 }
-                _ => namer.unnamed(names::suggested(&column.value), key.ty),
+                None => namer.unnamed(names::suggested(&column.value), key.ty),
             };
             fields.push(Field::new(name, key.ty));
+            keys.push(key);
         }
-        Ok(fields)
+        Ok((keys, fields))
     }
 
     /// A column of `summarize` or `make-series`: its expressions over what the calls give, with the

@@ -168,15 +168,7 @@ impl Binder<'_> {
         scope: &Scope,
     ) -> Result<Plan> {
         if let Some(Binding::Function(body, captured)) = scope.find(&function.text).cloned() {
-            let mut given = Vec::with_capacity(args.len());
-            for arg in args {
-                let value = if self.is_table(&arg.value, scope) {
-                    Binding::Table(Arc::new(self.table(&arg.value, scope)?))
-                } else {
-                    Binding::Scalar(self.scalar(&arg.value, scope)?)
-                };
-                given.push((arg.name.as_ref(), value));
-            }
+            let given = self.arguments(args, &Context::constant(scope))?;
             return match self.function(&body, &captured, given, span)? {
                 Body::Table(plan) => Ok(plan),
                 Body::Scalar(_) => Err(Error::semantic(

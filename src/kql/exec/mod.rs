@@ -118,10 +118,15 @@ impl Run {
 
     fn threads(&self) -> usize {
         match self.limits.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            0 => cores(),
             threads => threads,
         }
     }
+}
+
+/// How many threads can work at once here.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// All rows of a plan.
@@ -169,11 +174,21 @@ pub(crate) fn each<R: Send>(
     run: &Run,
     work: impl Fn(Part) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let threads = run.threads().min(parts.len());
+    spread(parts, run.threads(), work)
+}
+
+/// Does the work for each item on so many threads; results in the order of the items. After a failure
+/// no more work is begun.
+pub(crate) fn spread<T: Send, R: Send>(
+    items: Vec<T>,
+    threads: usize,
+    work: impl Fn(T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let threads = threads.min(items.len());
     if threads <= 1 {
-        return parts.into_iter().map(work).collect();
+        return items.into_iter().map(work).collect();
     }
-    let queue: Mutex<VecDeque<(usize, Part)>> = Mutex::new(parts.into_iter().enumerate().collect());
+    let queue: Mutex<VecDeque<(usize, T)>> = Mutex::new(items.into_iter().enumerate().collect());
     let done: Mutex<Vec<(usize, Result<R>)>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -183,8 +198,8 @@ pub(crate) fn each<R: Send>(
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .pop_front();
-                    let Some((index, part)) = next else { break };
-                    let result = work(part);
+                    let Some((index, item)) = next else { break };
+                    let result = work(item);
                     let failed = result.is_err();
                     done.lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
