@@ -29,8 +29,14 @@ pub const NAMES: &[&str] = &[
     "POOLKEEPER_EASY_AUTH",
     "POOLKEEPER_OPERATOR_KEYS",
     "POOLKEEPER_HEARTBEAT_URL",
+    "POOLKEEPER_OUTSIDE_ENDPOINT",
+    "POOLKEEPER_PUBLIC_URL",
     "POOLKEEPER_LOG",
 ];
+
+/// Settings that begin so are secrets that the estate file names: `secret = "PAGER_KEY"` there is
+/// `POOLKEEPER_SECRET_PAGER_KEY` here.
+pub const SECRET_PREFIX: &str = "POOLKEEPER_SECRET_";
 
 /// Text that prints as dots.
 #[derive(Clone, PartialEq, Eq)]
@@ -153,6 +159,15 @@ pub struct Config {
     /// Called after each timer tick, so that silence is noticed by something else.
     /// `POOLKEEPER_HEARTBEAT_URL`, default none.
     pub heartbeat: Option<Secret>,
+    /// Stand-in for everything outside of Azure: channels and probed endpoints. A request for
+    /// `https://host/path` goes to `<this>/outside/host/path` instead. `POOLKEEPER_OUTSIDE_ENDPOINT`,
+    /// default none, refused where the estate is not on loopback.
+    pub outside: Option<String>,
+    /// Where people open the pages, without a slash at the end. `POOLKEEPER_PUBLIC_URL`, default
+    /// none: then notices carry no link.
+    pub public_url: Option<String>,
+    /// By the names that the estate file uses: `POOLKEEPER_SECRET_<NAME>`.
+    pub secrets: BTreeMap<String, Secret>,
     pub log: LogFormat,
 }
 
@@ -186,11 +201,26 @@ pub fn settings_file(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 impl Config {
     /// Reads the process's environment, and `settings` for what is not in it.
     pub fn from_env(settings: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        Self::read(|name| {
+        let mut config = Self::read(|name| {
             std::env::var(name)
                 .ok()
                 .or_else(|| settings.get(name).cloned())
-        })
+        })?;
+        let settings = settings.iter().map(|(n, v)| (n.clone(), v.clone()));
+        config.add_secrets(settings.chain(std::env::vars()));
+        Ok(config)
+    }
+
+    /// Takes what begins with [`SECRET_PREFIX`]; of two with one name the last, and none that is
+    /// empty.
+    pub fn add_secrets(&mut self, settings: impl Iterator<Item = (String, String)>) {
+        for (name, value) in settings {
+            if let Some(name) = name.strip_prefix(SECRET_PREFIX)
+                && !value.trim().is_empty()
+            {
+                self.secrets.insert(name.to_owned(), Secret::new(value));
+            }
+        }
     }
 
     /// Reads settings through `lookup`, so a test passes a map.
@@ -292,6 +322,18 @@ impl Config {
             }
             Secret::new(value)
         });
+        let outside = text("POOLKEEPER_OUTSIDE_ENDPOINT").map(|value| {
+            if is_public || !is_loopback(&value) {
+                problems.push("POOLKEEPER_OUTSIDE_ENDPOINT is for an embedded estate: it is a loopback address, and POOLKEEPER_ARM_ENDPOINT is one too".into());
+            }
+            value.trim_end_matches('/').to_owned()
+        });
+        let public_url = text("POOLKEEPER_PUBLIC_URL").map(|value| {
+            if !url::Url::parse(&value).is_ok_and(|u| matches!(u.scheme(), "http" | "https")) {
+                problems.push("POOLKEEPER_PUBLIC_URL is not an http or https URL".into());
+            }
+            value.trim_end_matches('/').to_owned()
+        });
         let log = match text("POOLKEEPER_LOG").as_deref() {
             None | Some("json") => LogFormat::Json,
             Some("text") => LogFormat::Text,
@@ -357,6 +399,9 @@ impl Config {
             ceiling,
             principals: Principals { easy_auth, keys },
             heartbeat,
+            outside,
+            public_url,
+            secrets: BTreeMap::new(),
             log,
         })
     }

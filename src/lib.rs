@@ -34,6 +34,7 @@ pub mod journal;
 pub mod kql;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod notify;
 pub mod operations;
 pub mod queries;
 pub mod store;

@@ -100,6 +100,7 @@ fn line(event: &Event) -> Option<String> {
         | Event::Started
         | Event::Finished { .. }
         | Event::Missed { .. }
+        | Event::Incident { .. }
         | Event::KillSwitch { .. } => return None,
     })
 }

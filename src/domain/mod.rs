@@ -6,7 +6,9 @@ mod cadence;
 mod change;
 mod finding;
 mod hold;
+mod incident;
 mod indexing;
+mod notice;
 mod resource;
 mod schedule;
 mod window;
@@ -17,7 +19,11 @@ pub use cadence::Cadence;
 pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas};
 pub use finding::Finding;
 pub use hold::{Hold, Outcome};
+pub use incident::{
+    Class, GroupKey, IncidentEvent, IncidentId, NotAnIncidentId, Priority, Signal, Trust,
+};
 pub use indexing::{IndexingPolicy, NotAPath, Pattern, PropertyPath, Sort, sorted_by};
+pub use notice::{Act, Contact, Message, Notice};
 pub use resource::ResourceId;
 pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};
 pub use window::Window;

@@ -22,7 +22,7 @@ pub use writer::Journal;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Change, ChangeId, Finding, Outcome};
+use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Outcome};
 
 /// What one record of a chain says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub enum Event {
     Found { finding: Finding },
     /// A proposed change went one step further.
     Change { change: ChangeId, step: Step },
+    /// Something happened to an incident; its chain is named like it.
+    Incident { happened: IncidentEvent },
     /// The kill switch was turned.
     KillSwitch {
         on: bool,

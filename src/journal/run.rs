@@ -250,7 +250,10 @@ impl Run {
             }
             Event::Found { finding } => self.findings.push(finding.clone()),
             Event::Change { change, step } => self.step(change, step, at),
-            Event::TaskStarted { .. } | Event::Note { .. } | Event::KillSwitch { .. } => {}
+            Event::TaskStarted { .. }
+            | Event::Note { .. }
+            | Event::Incident { .. }
+            | Event::KillSwitch { .. } => {}
         }
     }
 
