@@ -202,7 +202,7 @@ fn asked(what: Propose) -> (Ask, Proposing) {
 
 /// Who is at the keyboard: in an embedded estate one of its people, else whoever the credential
 /// says.
-async fn me(app: &App, named: Option<&str>) -> anyhow::Result<String> {
+pub(super) async fn me(app: &App, named: Option<&str>) -> anyhow::Result<String> {
     let keys = &app.config.principals.keys;
     match (named, keys.first()) {
         (None, Some((first, _))) => Ok(first.clone()),

@@ -6,10 +6,12 @@ mod follow;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
+mod oncall;
 #[cfg(feature = "local")]
 mod package;
 #[cfg(feature = "local")]
 mod query;
+mod quiet;
 mod run;
 mod runs;
 mod serve;
@@ -77,6 +79,12 @@ enum Command {
     /// Show changes, propose them, decide about them, and stop all of them.
     #[command(subcommand)]
     Changes(changes::Arguments),
+    /// Show who is on duty, and put somebody else on duty for a while.
+    #[command(subcommand)]
+    Oncall(oncall::Arguments),
+    /// Show what is kept quiet, and keep something quiet for a while.
+    #[command(subcommand)]
+    Quiet(quiet::Arguments),
     /// Show runs, newest first, or one run with its tasks and findings.
     Runs(runs::Arguments),
     /// Read or prove the journal.
@@ -128,6 +136,8 @@ pub async fn run() -> ExitCode {
                 Command::Serve => serve::run(config).await,
                 Command::Run(arguments) => run::run(config, arguments).await,
                 Command::Changes(arguments) => changes::run(config, arguments).await,
+                Command::Oncall(arguments) => oncall::run(config, arguments).await,
+                Command::Quiet(arguments) => quiet::run(config, arguments).await,
                 Command::Runs(arguments) => runs::run(config, arguments).await,
                 Command::Journal(arguments) => journal::run(config, arguments).await,
                 _ => Ok(ExitCode::SUCCESS),

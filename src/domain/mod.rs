@@ -6,9 +6,12 @@ mod cadence;
 mod change;
 mod finding;
 mod hold;
+mod holidays;
 mod incident;
 mod indexing;
 mod notice;
+mod oncall;
+mod quiet;
 mod resource;
 mod schedule;
 mod window;
@@ -19,11 +22,15 @@ pub use cadence::Cadence;
 pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas};
 pub use finding::Finding;
 pub use hold::{Hold, Outcome};
+pub use holidays::japan;
 pub use incident::{
     Class, GroupKey, IncidentEvent, IncidentId, NotAnIncidentId, Priority, Signal, Trust,
 };
 pub use indexing::{IndexingPolicy, NotAPath, Pattern, PropertyPath, Sort, sorted_by};
 pub use notice::{Act, Contact, Message, Notice};
+pub use oncall::{Ending, Override};
+pub use quiet::{Matcher, Quiet, QuietKind, Silence};
 pub use resource::ResourceId;
+pub(crate) use schedule::first_instant;
 pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};
 pub use window::Window;

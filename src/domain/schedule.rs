@@ -171,7 +171,7 @@ impl Schedule {
 }
 
 /// The first instant at which the local clock shows `local` or, if it never does, later.
-fn first_instant(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+pub(crate) fn first_instant(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
     let mut at = local;
     // A gap is rarely longer than an hour, and once was a whole day.
     for _ in 0..=(25 * 60) {

@@ -1,7 +1,9 @@
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike as _, NaiveTime, Utc, Weekday};
+use chrono::{DateTime, Datelike as _, Days, NaiveTime, Utc, Weekday};
 use chrono_tz::Tz;
+
+use super::first_instant;
 
 /// A time of the day, perhaps of some days only, in which changes may be made.
 ///
@@ -27,6 +29,46 @@ impl Window {
         } else {
             (on(day) && time >= self.from) || (on(day.pred()) && time < self.to)
         }
+    }
+
+    /// Its occurrences that end after `after` and begin not after `until`, in order: begin and end,
+    /// with the day on which each begins being the one that counts. A time of the day that the
+    /// clocks leave out is the first one after it.
+    #[must_use]
+    pub fn occurrences(
+        &self,
+        after: DateTime<Utc>,
+        until: DateTime<Utc>,
+        zone: Tz,
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let mut found = Vec::new();
+        // An occurrence is a day long at most, and two days hold every offset and change of clocks.
+        let Some(first) = (after.with_timezone(&zone).date_naive()).checked_sub_days(Days::new(2))
+        else {
+            return found;
+        };
+        for day in first.iter_days() {
+            let begin = first_instant(zone, day.and_time(self.from));
+            if begin.is_none_or(|begin| begin > until) {
+                break;
+            }
+            if !self.days.is_empty() && !self.days.contains(&day.weekday()) {
+                continue;
+            }
+            let last = if self.from < self.to {
+                Some(day)
+            } else {
+                day.succ_opt()
+            };
+            let end = last.and_then(|last| first_instant(zone, last.and_time(self.to)));
+            if let (Some(begin), Some(end)) = (begin, end)
+                && begin < end
+                && end > after
+            {
+                found.push((begin, end));
+            }
+        }
+        found
     }
 }
 
@@ -60,6 +102,65 @@ mod tests {
     use chrono::TimeZone as _;
 
     use super::*;
+
+    #[test]
+    fn occurrences_of_a_window_over_changes_of_the_clocks() {
+        let utc = |text: &str| DateTime::parse_from_rfc3339(text).expect("a time").to_utc();
+        for (window, zone, after, until, expected) in [
+            (
+                "sun 02:00-04:00",
+                chrono_tz::Asia::Tokyo,
+                "2026-03-01T00:00:00Z",
+                "2026-03-14T17:00:00Z",
+                &[
+                    ("2026-03-07T17:00:00Z", "2026-03-07T19:00:00Z"),
+                    ("2026-03-14T17:00:00Z", "2026-03-14T19:00:00Z"),
+                ][..],
+            ),
+            (
+                "sat 22:00-04:00",
+                chrono_tz::Asia::Tokyo,
+                "2026-03-07T18:59:59Z",
+                "2026-03-07T18:59:59Z",
+                &[("2026-03-07T13:00:00Z", "2026-03-07T19:00:00Z")],
+            ),
+            (
+                "sat 22:00-04:00",
+                chrono_tz::Asia::Tokyo,
+                "2026-03-07T19:00:00Z",
+                "2026-03-08T19:00:00Z",
+                &[],
+            ),
+            // The clocks go from 02:00 to 03:00: half of it is left out, or all of it.
+            (
+                "sun 02:00-04:00",
+                chrono_tz::Europe::Berlin,
+                "2026-03-29T00:00:00Z",
+                "2026-03-29T12:00:00Z",
+                &[("2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z")],
+            ),
+            (
+                "sun 02:00-03:00",
+                chrono_tz::Europe::Berlin,
+                "2026-03-29T00:00:00Z",
+                "2026-03-29T12:00:00Z",
+                &[],
+            ),
+            // They go from 03:00 to 02:00: an hour more.
+            (
+                "sun 02:00-04:00",
+                chrono_tz::Europe::Berlin,
+                "2026-10-25T00:00:00Z",
+                "2026-10-25T12:00:00Z",
+                &[("2026-10-25T00:00:00Z", "2026-10-25T03:00:00Z")],
+            ),
+        ] {
+            let parsed: Window = window.parse().expect("a window");
+            let found = parsed.occurrences(utc(after), utc(until), zone);
+            let expected: Vec<_> = expected.iter().map(|(a, b)| (utc(a), utc(b))).collect();
+            assert_eq!(found, expected, "{window} after {after}");
+        }
+    }
 
     #[test]
     fn when_a_window_is_open() {

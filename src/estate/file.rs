@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::logs::Mark;
+use super::oncall::OnCallFile;
+use super::windows::WindowFile;
 use crate::domain::{ChangeKind, Mode};
 
 /// The estate and its policies.
@@ -36,6 +38,12 @@ pub(super) struct File {
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
+    /// Who is told, and when.
+    #[serde(default)]
+    pub(super) oncall: OnCallFile,
+    /// Windows of maintenance that come again and again.
+    #[serde(default)]
+    pub(super) windows: Vec<WindowFile>,
 }
 
 fn tokyo() -> String {

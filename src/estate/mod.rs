@@ -4,8 +4,10 @@
 mod check;
 mod file;
 mod logs;
+mod oncall;
 mod policy;
 mod target;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +16,10 @@ use chrono_tz::Tz;
 
 pub use check::Problem;
 pub use logs::{LogContainer, Logs, Mark, Protected};
+pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
 pub use policy::Policy;
 pub use target::{EstateTarget, Kind, Resource};
+pub use windows::QuietWindow;
 
 use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule, same_person};
 use check::Source;
@@ -35,6 +39,8 @@ pub struct Estate {
     pub applications: Vec<String>,
     pub logs: Logs,
     pub indexing: Indexing,
+    pub oncall: OnCall,
+    pub windows: Vec<QuietWindow>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -254,6 +260,8 @@ impl Reader<'_> {
                 "is 0: no index is known to be unused",
             );
         }
+        let oncall = self.oncall(file.oncall);
+        let windows = self.windows(file.windows);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -270,6 +278,8 @@ impl Reader<'_> {
             applications: file.certificates.applications,
             logs,
             indexing,
+            oncall,
+            windows,
             policies,
             resources,
         }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Event, Hash, Journal, RunId, Step};
-use crate::domain::{Ask, Cadence, Change, ChangeId, Finding, Outcome};
+use crate::domain::{Ask, Cadence, Change, ChangeId, Ending, Finding, Outcome, Override, Silence};
 use crate::store::{Error, Fenced, Store};
 
 /// Why a maintenance run was started.
@@ -49,6 +49,14 @@ pub enum Work {
     },
     /// The kill switch was turned.
     KillSwitch { on: bool, by: String },
+    /// Somebody takes a level of the rotas over for a while.
+    Override { what: Box<Override> },
+    /// An override is taken back.
+    OverrideEnd { id: String, ending: Ending },
+    /// Nobody is to be told of something for a while.
+    Silence { what: Box<Silence> },
+    /// A silence or a one-off window is ended before its time.
+    SilenceEnd { id: String, ending: Ending },
     Maintenance {
         cadence: Cadence,
         cause: Cause,

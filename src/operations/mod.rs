@@ -3,7 +3,11 @@
 pub mod changes;
 pub mod incidents;
 pub mod maintenance;
+pub mod oncall;
+pub mod quiet;
 pub mod runs;
+mod said;
 mod work;
 
+pub use said::{Refusal, Said};
 pub use work::{Acceptance, Inbox, Settled, accept, accept_alert, alert_document, settle, sweep};

@@ -8,11 +8,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::principal::who;
-use super::web::{Problem, run_key, taken};
+use super::web::{Problem, read, run_key, taken};
 use crate::app::App;
 use crate::changes::{KillSwitch, all, find, turn};
 use crate::domain::{Ask, ChangeId, Outcome};
@@ -157,9 +156,4 @@ pub(super) async fn act(
     let body: DecideBody = read(&body)?;
     let accepted = say(&app, &id, said, &by, &body.reason, &body.hash).await?;
     Ok(taken(&accepted.run, accepted.new))
-}
-
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {e}")))
 }

@@ -3,8 +3,10 @@
 mod alerts;
 mod changes;
 mod envelope;
+mod oncall;
 mod principal;
 mod queue;
+mod quiet;
 mod table;
 mod timers;
 mod web;
@@ -48,6 +50,14 @@ pub fn router(app: Arc<App>) -> Router {
             get(changes::no_page).post(changes::act),
         )
         .route("/api/maintenance/{cadence}", post(web::maintenance))
+        .route("/api/oncall", get(oncall::show))
+        .route("/api/oncall/{action}", get(oncall::page).post(oncall::act))
+        .route("/api/quiet", get(quiet::list).post(quiet::ask))
+        .route("/api/quiet/{id}", get(quiet::show))
+        .route(
+            "/api/quiet/{id}/{action}",
+            get(changes::no_page).post(quiet::act),
+        )
         .route("/api/runs", get(web::runs))
         .route("/api/runs/{id}", get(web::run))
         .route("/daily-maintenance", post(timers::daily))

@@ -65,6 +65,16 @@ pub fn table() -> &'static [Function] {
             QUARTERLY,
             "starts monthly maintenance when it is due",
         ),
+        f(
+            "oncall",
+            http("get", "oncall/{action?}"),
+            "shows who is on duty, and takes overrides",
+        ),
+        f(
+            "quiet",
+            http("get", "quiet/{id?}/{action?}"),
+            "shows what is kept quiet, and takes silences and windows",
+        ),
         f("runs", http("get", "runs/{id?}"), "shows runs"),
         f(
             "weekly-maintenance",

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -159,6 +161,14 @@ pub(super) fn run_key(headers: &HeaderMap, by: &str) -> Result<String, Problem> 
             "`Idempotency-Key` is not plain text",
         )),
     }
+}
+
+/// What a body says.
+///
+/// Errors: 400 with what is wrong with it.
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {e}")))
 }
 
 /// 202 with the place where the run can be watched.

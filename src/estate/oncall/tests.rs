@@ -1,0 +1,786 @@
+use chrono::TimeZone as _;
+
+use super::*;
+use crate::domain::Ending;
+use crate::estate::{Estate, EstateError};
+
+const BERLIN: Tz = chrono_tz::Europe::Berlin;
+const TOKYO: Tz = chrono_tz::Asia::Tokyo;
+
+/// The wall clock of a zone: `2026-03-07 22:00`.
+fn wall(text: &str, zone: Tz) -> DateTime<Utc> {
+    let local = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").expect("a time");
+    zone.from_local_datetime(&local)
+        .single()
+        .expect("one moment")
+        .to_utc()
+}
+
+fn utc(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).expect("a time").to_utc()
+}
+
+fn shipped() -> OnCall {
+    Estate::parse(include_str!("../../../infra/estate.toml"))
+        .expect("the estate")
+        .oncall
+}
+
+fn over(id: &str, level: &str, person: &str, from: &str, until: &str, added: &str) -> Override {
+    Override {
+        id: id.into(),
+        level: level.into(),
+        person: person.into(),
+        from: wall(from, TOKYO),
+        until: wall(until, TOKYO),
+        by: "operator".into(),
+        reason: "a swap".into(),
+        added: wall(added, TOKYO),
+        removed: None,
+    }
+}
+
+#[test]
+fn who_is_reached_at_any_moment() {
+    let oncall = shipped();
+    // 2026-03-02 is a Monday, eight weeks after the rotas start.
+    for (name, level, at, person, climbed) in [
+        ("in hours", "L2", "2026-03-02 09:00", "l2-a", &[][..]),
+        (
+            "before they begin",
+            "L2",
+            "2026-03-02 08:59",
+            "l3-b",
+            &["L2"],
+        ),
+        ("the last minute", "L2", "2026-03-02 17:59", "l2-a", &[]),
+        ("night", "L2", "2026-03-02 18:00", "l3-b", &["L2"]),
+        ("weekend", "L2", "2026-03-07 12:00", "l3-a", &["L2"]),
+        ("a holiday", "L2", "2026-03-20 12:00", "l3-a", &["L2"]),
+        (
+            "between two holidays",
+            "L2",
+            "2026-09-22 12:00",
+            "l3-a",
+            &["L2"],
+        ),
+        ("closed by name", "L2", "2026-12-29 12:00", "l3-a", &["L2"]),
+        ("at all hours", "L1", "2026-03-07 03:00", "l1-c", &[]),
+        (
+            "a minute before the hand-over",
+            "L1",
+            "2026-03-09 08:59",
+            "l1-c",
+            &[],
+        ),
+        (
+            "the minute of the hand-over",
+            "L1",
+            "2026-03-09 09:00",
+            "l1-a",
+            &[],
+        ),
+        (
+            "another weekday's hand-over",
+            "L3",
+            "2026-03-04 09:59",
+            "l3-b",
+            &[],
+        ),
+        ("and its minute", "L3", "2026-03-04 10:00", "l3-a", &[]),
+        (
+            "before the rota started",
+            "L1",
+            "2026-01-05 08:59",
+            "l1-c",
+            &[],
+        ),
+        ("when it started", "L1", "2026-01-05 09:00", "l1-a", &[]),
+        ("alone", "CISO", "2026-03-07 03:00", "ciso", &[]),
+        (
+            "in other capitals",
+            "security",
+            "2026-03-02 09:00",
+            "security-a",
+            &[],
+        ),
+    ] {
+        let duty = oncall
+            .reach(&[], level, wall(at, TOKYO), TOKYO)
+            .expect(name);
+        assert_eq!(duty.person, person, "{name}: {}", duty.why);
+        assert_eq!(duty.climbed, climbed, "{name}");
+        assert_eq!(
+            Some(&duty.contacts),
+            oncall.person(person).map(|p| &p.contacts),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        oncall.reach(&[], "L9", wall("2026-03-02 09:00", TOKYO), TOKYO),
+        None
+    );
+    assert_eq!(
+        OnCall::default().reach(&[], "L1", utc("2026-03-02T00:00:00Z"), TOKYO),
+        None
+    );
+}
+
+#[test]
+fn an_override_takes_a_level_over_whatever_its_hours() {
+    let oncall = shipped();
+    let long_ago = "2026-01-01 00:00";
+    let plain = over(
+        "a",
+        "L1",
+        "l1-b",
+        "2026-03-02 12:00",
+        "2026-03-02 14:00",
+        long_ago,
+    );
+    let newer = over(
+        "b",
+        "L1",
+        "l2-a",
+        "2026-03-02 13:00",
+        "2026-03-02 15:00",
+        "2026-01-02 00:00",
+    );
+    let saturday = over(
+        "c",
+        "L2",
+        "l2-b",
+        "2026-03-07 10:00",
+        "2026-03-07 12:00",
+        long_ago,
+    );
+    let gone = over(
+        "d",
+        "L1",
+        "somebody",
+        "2026-03-02 12:00",
+        "2026-03-02 14:00",
+        "2026-01-03 00:00",
+    );
+    let late = over(
+        "e",
+        "L1",
+        "l1-b",
+        "2026-03-02 12:00",
+        "2026-03-02 14:00",
+        "2026-03-02 13:00",
+    );
+    let removed = Override {
+        removed: Some(Ending {
+            at: wall("2026-03-02 13:00", TOKYO),
+            by: "reviewer".into(),
+            reason: "not needed".into(),
+        }),
+        ..plain.clone()
+    };
+    // The two of a swap: each takes the week of the other.
+    let swap = vec![
+        over(
+            "f",
+            "L1",
+            "l1-a",
+            "2026-03-02 09:00",
+            "2026-03-09 09:00",
+            long_ago,
+        ),
+        over(
+            "g",
+            "L1",
+            "l1-c",
+            "2026-03-09 09:00",
+            "2026-03-16 09:00",
+            long_ago,
+        ),
+    ];
+    for (name, overrides, level, at, person) in [
+        (
+            "before it",
+            vec![plain.clone()],
+            "L1",
+            "2026-03-02 11:59",
+            Some("l1-c"),
+        ),
+        (
+            "its first minute",
+            vec![plain.clone()],
+            "L1",
+            "2026-03-02 12:00",
+            Some("l1-b"),
+        ),
+        (
+            "its last minute",
+            vec![plain.clone()],
+            "L1",
+            "2026-03-02 13:59",
+            Some("l1-b"),
+        ),
+        (
+            "after it",
+            vec![plain.clone()],
+            "L1",
+            "2026-03-02 14:00",
+            Some("l1-c"),
+        ),
+        (
+            "another level",
+            vec![plain.clone()],
+            "L3",
+            "2026-03-02 12:00",
+            Some("l3-b"),
+        ),
+        (
+            "two at once",
+            vec![newer.clone(), plain.clone()],
+            "L1",
+            "2026-03-02 13:00",
+            Some("l2-a"),
+        ),
+        (
+            "the older one",
+            vec![newer, plain.clone()],
+            "L1",
+            "2026-03-02 12:59",
+            Some("l1-b"),
+        ),
+        (
+            "outside the hours",
+            vec![saturday.clone()],
+            "L2",
+            "2026-03-07 11:00",
+            Some("l2-b"),
+        ),
+        (
+            "and no longer",
+            vec![saturday],
+            "L2",
+            "2026-03-07 12:00",
+            None,
+        ),
+        (
+            "somebody who left",
+            vec![gone.clone()],
+            "L1",
+            "2026-03-02 12:30",
+            Some("l1-c"),
+        ),
+        (
+            "the next newest",
+            vec![gone, plain],
+            "L1",
+            "2026-03-02 12:30",
+            Some("l1-b"),
+        ),
+        (
+            "what was before it was said",
+            vec![late.clone()],
+            "L1",
+            "2026-03-02 12:59",
+            Some("l1-c"),
+        ),
+        (
+            "once it was said",
+            vec![late],
+            "L1",
+            "2026-03-02 13:00",
+            Some("l1-b"),
+        ),
+        (
+            "until it is removed",
+            vec![removed.clone()],
+            "L1",
+            "2026-03-02 12:59",
+            Some("l1-b"),
+        ),
+        (
+            "once it is removed",
+            vec![removed],
+            "L1",
+            "2026-03-02 13:00",
+            Some("l1-c"),
+        ),
+        (
+            "a swap",
+            swap.clone(),
+            "L1",
+            "2026-03-03 09:00",
+            Some("l1-a"),
+        ),
+        (
+            "the other week of it",
+            swap.clone(),
+            "L1",
+            "2026-03-10 09:00",
+            Some("l1-c"),
+        ),
+        ("and after it", swap, "L1", "2026-03-16 09:00", Some("l1-b")),
+    ] {
+        let duty = oncall.duty(&overrides, level, wall(at, TOKYO), TOKYO);
+        assert_eq!(
+            duty.as_ref().map(|d| d.person.as_str()),
+            person,
+            "{name}: {duty:?}"
+        );
+    }
+}
+
+/// Hand-over and office hours in the hour that the clocks leave out, and repeat.
+fn awkward() -> OnCall {
+    let text = "time_zone = 'Europe/Berlin'
+[[oncall.calendars]]
+name = 'early'
+days = ['sun']
+from = '02:30'
+to = '05:00'
+[[oncall.people]]
+id = 'a'
+contacts = [{ channel = 'mail', to = 'a' }]
+[[oncall.people]]
+id = 'b'
+contacts = [{ channel = 'mail', to = 'b' }]
+[[oncall.levels]]
+name = 'week'
+rota = ['a', 'b']
+hand_over = 'sun 02:30'
+starts = '2026-01-04'
+[[oncall.levels]]
+name = 'early'
+hours = 'early'
+person = 'a'
+next = 'week'
+";
+    Estate::parse(text).expect("an estate").oncall
+}
+
+#[test]
+fn a_rota_goes_on_over_changes_of_the_clocks() {
+    let oncall = awkward();
+    for (name, at, person) in [
+        // 2026-03-29: 02:00 is 03:00, at 01:00 UTC.
+        ("before the gap", "2026-03-29T00:59:59Z", "b"),
+        ("after the gap", "2026-03-29T01:00:00Z", "a"),
+        ("a week later", "2026-04-05T00:29:59Z", "a"),
+        ("on the minute again", "2026-04-05T00:30:00Z", "b"),
+        // 2026-10-25: 03:00 is 02:00, at 01:00 UTC; 02:30 is at 00:30 and 01:30.
+        ("before the first 02:30", "2026-10-25T00:29:59Z", "b"),
+        ("the first 02:30", "2026-10-25T00:30:00Z", "a"),
+        (
+            "the clocks are back, the duty is not",
+            "2026-10-25T01:10:00Z",
+            "a",
+        ),
+        ("the second 02:30", "2026-10-25T01:30:00Z", "a"),
+    ] {
+        let duty = oncall.duty(&[], "week", utc(at), BERLIN).expect(name);
+        assert_eq!(duty.person, person, "{name}: {}", duty.why);
+    }
+}
+
+#[test]
+fn business_begins_when_the_clock_on_the_wall_says_so() {
+    let shipped = shipped();
+    for (name, at, expected) in [
+        ("within", "2026-03-02 12:34", "2026-03-02 12:34"),
+        ("before", "2026-03-02 03:00", "2026-03-02 09:00"),
+        (
+            "the end is not within",
+            "2026-03-02 18:00",
+            "2026-03-03 09:00",
+        ),
+        ("Friday evening", "2026-03-06 18:30", "2026-03-09 09:00"),
+        (
+            "a holiday before a weekend",
+            "2026-03-19 20:00",
+            "2026-03-23 09:00",
+        ),
+        ("five days in May", "2026-05-01 19:00", "2026-05-07 09:00"),
+        (
+            "five days in September",
+            "2026-09-18 19:00",
+            "2026-09-24 09:00",
+        ),
+        (
+            "the turn of the year",
+            "2026-12-28 18:00",
+            "2027-01-04 09:00",
+        ),
+    ] {
+        let next = shipped.next_business(wall(at, TOKYO), TOKYO);
+        assert_eq!(next, wall(expected, TOKYO), "{name}");
+    }
+    let awkward = awkward();
+    for (name, at, expected) in [
+        (
+            "02:30 is left out",
+            "2026-03-29T00:00:00Z",
+            "2026-03-29T01:00:00Z",
+        ),
+        (
+            "the first 02:30",
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T00:30:00Z",
+        ),
+        (
+            "it closes as the clocks go back",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T01:30:00Z",
+        ),
+        (
+            "and opens again",
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T01:30:00Z",
+        ),
+        ("closed", "2026-10-25T04:00:00Z", "2026-11-01T01:30:00Z"),
+    ] {
+        assert_eq!(
+            awkward.next_business(utc(at), BERLIN),
+            utc(expected),
+            "{name}"
+        );
+    }
+    let at = utc("2026-03-07T03:00:00Z");
+    assert_eq!(OnCall::default().next_business(at, TOKYO), at);
+}
+
+#[test]
+fn shifts_leave_nothing_out_and_agree_with_who_is_on_duty() {
+    let shipped = shipped();
+    let swapped = over(
+        "a",
+        "L2",
+        "l2-b",
+        "2026-03-03 17:00",
+        "2026-03-03 20:00",
+        "2026-01-01 00:00",
+    );
+    let shifts = shipped.hands_over(
+        &[swapped],
+        "L2",
+        wall("2026-03-02 00:00", TOKYO),
+        wall("2026-03-05 12:00", TOKYO),
+        TOKYO,
+    );
+    let told: Vec<String> = shifts
+        .iter()
+        .map(|s| {
+            let local = |at: DateTime<Utc>| at.with_timezone(&TOKYO).format("%d %H:%M").to_string();
+            format!("{} to {}: {}", local(s.from), local(s.until), s.person)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "02 09:00 to 02 18:00: l2-a",
+            "03 09:00 to 03 17:00: l2-a",
+            "03 17:00 to 03 20:00: l2-b",
+            "04 09:00 to 04 18:00: l2-a",
+            "05 09:00 to 05 12:00: l2-a",
+        ]
+    );
+    let awkward = awkward();
+    for (oncall, level, from, until, zone) in [
+        (
+            &awkward,
+            "week",
+            "2026-03-20T00:00:00Z",
+            "2026-04-10T00:00:00Z",
+            BERLIN,
+        ),
+        (
+            &awkward,
+            "early",
+            "2026-03-28T00:00:00Z",
+            "2026-03-30T00:00:00Z",
+            BERLIN,
+        ),
+        (
+            &awkward,
+            "early",
+            "2026-10-24T00:00:00Z",
+            "2026-10-26T00:00:00Z",
+            BERLIN,
+        ),
+        (
+            &shipped,
+            "L2",
+            "2026-03-05T00:00:00Z",
+            "2026-03-12T00:00:00Z",
+            TOKYO,
+        ),
+        (
+            &shipped,
+            "L2",
+            "2026-03-25T00:00:00Z",
+            "2026-04-01T00:00:00Z",
+            BERLIN,
+        ),
+        // Half an hour of daylight saving.
+        (
+            &shipped,
+            "L1",
+            "2026-04-01T00:00:00Z",
+            "2026-04-08T00:00:00Z",
+            chrono_tz::Australia::Lord_Howe,
+        ),
+    ] {
+        let (from, until) = (utc(from), utc(until));
+        let shifts = oncall.hands_over(&[], level, from, until, zone);
+        let mut at = from;
+        while at < until {
+            let duty = oncall.duty(&[], level, at, zone).map(|d| d.person);
+            let shift = shifts.iter().find(|s| s.from <= at && at < s.until);
+            assert_eq!(
+                shift.map(|s| &s.person),
+                duty.as_ref(),
+                "{level} at {at} in {zone}"
+            );
+            at += Duration::minutes(5);
+        }
+    }
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match Estate::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(EstateError(problems)) => problems
+            .iter()
+            .map(|p| format!("{} {}", p.key, p.message))
+            .collect(),
+    }
+}
+
+const PEOPLE: &str = "
+[[oncall.calendars]]
+name = 'office'
+days = ['mon', 'tue', 'wed', 'thu', 'fri']
+from = '09:00'
+to = '18:00'
+japanese_holidays = true
+[[oncall.people]]
+id = 'a'
+contacts = [{ channel = 'mail', to = 'a@example.com' }]
+";
+
+/// Three calendars that leave no hour of any day out.
+const THIRDS: &str = "
+[[oncall.calendars]]
+name = 'day'
+days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+from = '08:00'
+to = '20:00'
+[[oncall.calendars]]
+name = 'night'
+days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+from = '20:00'
+to = '00:00'
+[[oncall.calendars]]
+name = 'morning'
+days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+from = '00:00'
+to = '08:00'
+";
+
+fn level(name: &str, hours: &str, next: &str) -> String {
+    let next = match next {
+        "" => String::new(),
+        next => format!("next = '{next}'\n"),
+    };
+    format!("[[oncall.levels]]\nname = '{name}'\nhours = '{hours}'\nperson = 'a'\n{next}")
+}
+
+#[test]
+fn levels_that_reach_nobody_at_some_hour_are_refused() {
+    let office = level("x", "office", "");
+    let thirds = level("x", "day", "y") + &level("y", "night", "z") + &level("z", "morning", "");
+    let ended = thirds.clone() + &level("end", "always", "");
+    for (name, text, expected) in [
+        (
+            "all hours in the end",
+            level("x", "office", "y") + &level("y", "always", ""),
+            vec![],
+        ),
+        (
+            "business hours alone",
+            office.clone(),
+            vec!["[0] reaches nobody on Mon from 00:00, through x"],
+        ),
+        (
+            "the first asks all three, the others do not",
+            THIRDS.to_owned() + &thirds,
+            vec![
+                "[1] reaches nobody on Mon from 08:00, through y, z",
+                "[2] reaches nobody on Mon from 08:00, through z",
+            ],
+        ),
+        (
+            "holidays",
+            THIRDS.replace("to = '00:00'", "to = '00:00'\njapanese_holidays = true")
+                + &ended.replacen("name = 'z'", "name = 'z'\nnext = 'end'", 1)
+                + &level("v", "day", "w")
+                + &level("w", "night", "u")
+                + &level("u", "morning", ""),
+            vec![
+                "[4] reaches nobody on holidays that are Mon from 20:00, through v, w, u",
+                "[5] reaches nobody on Mon from 08:00, through w, u",
+                "[6] reaches nobody on Mon from 08:00, through u",
+            ],
+        ),
+        (
+            "a date",
+            THIRDS.replace("to = '08:00'", "to = '08:00'\nclosed = ['2026-12-31']") + &thirds,
+            vec![
+                "[0] reaches nobody on 2026-12-31 (Thu) from 00:00, through x, y, z",
+                "[1] reaches nobody on Mon from 08:00, through y, z",
+                "[2] reaches nobody on Mon from 08:00, through z",
+            ],
+        ),
+    ] {
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|line| {
+                let (index, line) = line.split_once(' ').expect("an index");
+                format!(
+                    "oncall.levels{index}.next {line}: end it with a level whose `hours` are always"
+                )
+            })
+            .collect();
+        assert_eq!(problems(&format!("{PEOPLE}{text}")), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_people_and_levels_is_told() {
+    let rota = |lines: &str| format!("[[oncall.levels]]\nname = 'x'\n{lines}");
+    let cases: Vec<(&str, String, Vec<&str>)> = vec![
+        (
+            "a loop",
+            level("x", "office", "y") + &level("y", "always", "x"),
+            vec![
+                "oncall.levels[0].next leads back: x, y, x; the last level has no `next`",
+                "oncall.levels[1].next leads back: y, x, y; the last level has no `next`",
+            ],
+        ),
+        (
+            "a level that is its own next",
+            level("x", "always", "X"),
+            vec!["oncall.levels[0].next leads back: x, x; the last level has no `next`"],
+        ),
+        (
+            "unknown names",
+            "[[oncall.levels]]\nname = 'x'\nhours = 'ofice'\nperson = 'b'\nnext = 'y'\n".into(),
+            vec![
+                "oncall.levels[0].hours is `ofice`: always, office is possible",
+                "oncall.levels[0].person is `b`: nobody in `oncall.people` has that id",
+                "oncall.levels[0].next is `y`: the levels are x",
+            ],
+        ),
+        (
+            "an empty rota",
+            rota("rota = []\nhand_over = 'mon 09:00'\nstarts = '2026-01-05'\n"),
+            vec!["oncall.levels[0].rota is empty: name people, or a `person` who is on duty alone"],
+        ),
+        (
+            "a gap in a rota",
+            rota("rota = ['a', '']\nhand_over = 'mon 09:00'\nstarts = '2026-01-05'\n"),
+            vec!["oncall.levels[0].rota[1] is ``: nobody in `oncall.people` has that id"],
+        ),
+        (
+            "a rota without its times",
+            rota("rota = ['a']\n"),
+            vec![
+                "oncall.levels[0].hand_over is missing: say when one hands over to the next, as mon 09:00",
+                "oncall.levels[0].starts is missing: say on which date the first of the rota takes over",
+            ],
+        ),
+        (
+            "a start on another weekday",
+            rota("rota = ['a']\nhand_over = 'mon 09:00'\nstarts = '2026-01-06'\n"),
+            vec!["oncall.levels[0].starts is a Tue, and hand-over is on Mon: take a Mon"],
+        ),
+        (
+            "a rota and somebody alone",
+            rota("rota = ['a']\nperson = 'a'\n"),
+            vec!["oncall.levels[0].rota belongs to a rota, and there is a `person`: leave out one"],
+        ),
+        (
+            "two of a name",
+            level("x", "always", "") + &level("X", "always", ""),
+            vec!["oncall.levels[1].name is `x`, as that of another one"],
+        ),
+        (
+            "people without contacts",
+            "[[oncall.people]]\nid = 'b'\ncontacts = []\n[[oncall.people]]\nid = 'c'\ncontacts = [{ channel = '' }]\n".into(),
+            vec![
+                "oncall.people[1].contacts is empty: nobody could tell them anything, name a channel",
+                "oncall.people[2].contacts[0].channel is empty: name a channel",
+            ],
+        ),
+        (
+            "a contact with something unknown",
+            "[[oncall.people]]\nid = 'b'\ncontacts = [{ channel = 'mail', too = 'b' }]\n".into(),
+            vec!["oncall.people[1].contacts[0].too is unknown: is `to` meant?"],
+        ),
+        (
+            "hours that are none",
+            "[[oncall.calendars]]\nname = 'always'\ndays = []\nfrom = '18:00'\nto = '9'\nclosed = ['31.12.']\n".into(),
+            vec![
+                "oncall.calendars[1].name is `always`, which means all hours: take another name",
+                "oncall.calendars[1].days is empty: name the days, as mon",
+                "oncall.calendars[1].to is `9`: a time such as 09:00 is possible",
+                "oncall.calendars[1].closed[0] is `31.12.`: a date such as 2026-12-31 is possible",
+            ],
+        ),
+        (
+            "hours over midnight",
+            "[[oncall.calendars]]\nname = 'n'\ndays = ['mon']\nfrom = '18:00'\nto = '09:00'\n".into(),
+            vec!["oncall.calendars[1].to is not after `from`: hours over midnight are two calendars, and 00:00 is the end of the day"],
+        ),
+        ("an unknown calendar of the business", "[oncall]\nbusiness = 'x'\n".into(), vec!["oncall.business is `x`: office is possible"]),
+    ];
+    for (name, text, expected) in cases {
+        // A table is opened before the lists in it.
+        let text = match text.strip_prefix("[oncall]") {
+            Some(_) => format!("{text}{PEOPLE}"),
+            None => format!("{PEOPLE}{text}"),
+        };
+        assert_eq!(problems(&text), expected, "{name}");
+    }
+}
+
+#[test]
+fn contacts_over_channels_that_are_not_there_are_found() {
+    let oncall = shipped();
+    let all: BTreeSet<String> = ["pager", "mail", "chat"].map(str::to_owned).into();
+    assert_eq!(oncall.unknown_channels(&all), []);
+    let some: BTreeSet<String> = ["pager", "mail"].map(str::to_owned).into();
+    assert_eq!(
+        oncall.unknown_channels(&some)[0],
+        (
+            "oncall.people[7].contacts[1].channel".to_owned(),
+            "is `chat`: the channels are mail, pager".to_owned()
+        )
+    );
+    assert_eq!(oncall.unknown_channels(&BTreeSet::new()).len(), 26);
+}
+
+/// What the reasoning by sets says, held against every hour of a leap year.
+#[test]
+fn the_levels_that_ship_reach_somebody_at_every_hour_of_a_leap_year() {
+    let oncall = shipped();
+    let mut at = wall("2028-01-01 00:00", TOKYO);
+    let end = wall("2029-01-01 00:00", TOKYO);
+    while at < end {
+        for level in &oncall.levels {
+            assert!(
+                oncall.reach(&[], &level.name, at, TOKYO).is_some(),
+                "{} at {at}",
+                level.name
+            );
+        }
+        at += Duration::hours(1);
+    }
+}

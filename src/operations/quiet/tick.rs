@@ -1,0 +1,176 @@
+//! The begin and the end of windows, each recorded once, however many ticks were missed.
+
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{silences, windows};
+use crate::app::App;
+use crate::domain::{IncidentId, Quiet, QuietKind, Silence};
+use crate::store::{Created, Error};
+
+const TICKED: &str = "quiet/ticked.json";
+const OPEN: &str = "quiet/open/";
+
+/// How far back windows are recorded that came and went while nothing ticked.
+const BACK: Duration = Duration::days(35);
+
+/// One occurrence of a window, as it was recorded: `quiet/occasions/<name>-<begin>.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occasion {
+    pub quiet: Quiet,
+    /// The incidents that were open when it was seen to begin: what it did not bring about.
+    pub open: Vec<IncidentId>,
+    /// When its begin was recorded.
+    pub recorded: DateTime<Utc>,
+    /// When it was over: its stated end, or earlier if somebody ended it.
+    #[serde(default)]
+    pub ended: Option<DateTime<Utc>>,
+}
+
+impl Occasion {
+    fn key(quiet: &Quiet) -> String {
+        format!("{}-{}", quiet.name, quiet.from.format("%Y%m%dt%H%M%Sz"))
+    }
+
+    fn path(key: &str) -> String {
+        format!("quiet/occasions/{key}.json")
+    }
+
+    fn mark(key: &str) -> String {
+        format!("{OPEN}{key}.json")
+    }
+}
+
+/// What a tick recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turned {
+    Began(Occasion),
+    Ended(Occasion),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ticked {
+    at: DateTime<Utc>,
+}
+
+/// Records the begin and the end of windows, of the estate and one-off, that nobody has recorded
+/// yet: also of those that came and went since the last tick, up to five weeks ago. `open` are the
+/// incidents that are open now.
+///
+/// Each is returned by the one call that recorded it. A process that dies between the two has told
+/// nobody: who acts on what is returned has to get by without, and asks [`super::in_force`] for
+/// what holds.
+pub async fn tick(app: &App, open: &[IncidentId]) -> anyhow::Result<Vec<Turned>> {
+    let (store, now) = (app.store()?, app.clock.now());
+    let ticked = store.get::<Ticked>(TICKED).await?;
+    // A clock that went back finds nothing new.
+    let since = ticked
+        .as_ref()
+        .map_or(now, |ticked| ticked.value.at.min(now));
+    let since = since.max(now - BACK);
+    let candidates = candidates(app, since, now).await?;
+    let mut turned = Vec::new();
+    for quiet in &candidates {
+        let key = Occasion::key(quiet);
+        if store
+            .get::<Occasion>(&Occasion::path(&key))
+            .await?
+            .is_some()
+        {
+            continue;
+        }
+        // The mark comes first: without it nobody would look for the end.
+        store
+            .create(&Occasion::mark(&key), &Ticked { at: now })
+            .await?;
+        let occasion = Occasion {
+            quiet: quiet.clone(),
+            open: open.to_vec(),
+            recorded: now,
+            ended: None,
+        };
+        let created = store.create(&Occasion::path(&key), &occasion).await?;
+        if matches!(created, Created::New(_)) {
+            turned.push(Turned::Began(occasion));
+        }
+    }
+    for name in store.list_all(OPEN).await? {
+        let Some(key) = name
+            .strip_prefix(OPEN)
+            .and_then(|n| n.strip_suffix(".json"))
+        else {
+            continue;
+        };
+        if let Some(ended) = end(app, key, &candidates, now).await? {
+            turned.push(Turned::Ended(ended));
+        }
+    }
+    let this = Ticked { at: now };
+    match ticked {
+        None => drop(store.create(TICKED, &this).await?),
+        Some(before) if before.value.at < now => {
+            match store.replace(TICKED, &this, &before.etag, None).await {
+                // Another process ticked at the same time.
+                Ok(_) | Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Some(_) => {}
+    }
+    Ok(turned)
+}
+
+/// The windows that were open at any moment after `since`, up to now.
+async fn candidates(
+    app: &App,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Vec<Quiet>> {
+    let mut found = windows(app, since, now)?;
+    let once = silences(app, since).await?;
+    found.extend(
+        once.iter()
+            .filter(|silence| silence.kind == QuietKind::Window)
+            .map(Silence::quiet)
+            .filter(|quiet| quiet.from <= now && quiet.until > since && quiet.from < quiet.until),
+    );
+    Ok(found)
+}
+
+/// Writes the end of an occasion down if it is over; it, if this call did so.
+async fn end(
+    app: &App,
+    key: &str,
+    candidates: &[Quiet],
+    now: DateTime<Utc>,
+) -> anyhow::Result<Option<Occasion>> {
+    let store = app.store()?;
+    let (path, mark) = (Occasion::path(key), Occasion::mark(key));
+    let Some(mut stored) = store.get::<Occasion>(&path).await? else {
+        // Marked by a process that died, and no window any more, or it would be recorded by now.
+        store.delete(&mark).await?;
+        return Ok(None);
+    };
+    if stored.value.ended.is_some() {
+        store.delete(&mark).await?;
+        return Ok(None);
+    }
+    let known = candidates.iter().find(|quiet| Occasion::key(quiet) == key);
+    // A window that is not there any more, ended by its owner or taken out of the estate, is over.
+    let until = known.map_or(stored.value.quiet.until.min(now), |quiet| quiet.until);
+    if until > now {
+        return Ok(None);
+    }
+    stored.value.ended = Some(until);
+    match store
+        .replace(&path, &stored.value, &stored.etag, None)
+        .await
+    {
+        Ok(_) => {
+            store.delete(&mark).await?;
+            Ok(Some(stored.value))
+        }
+        Err(Error::Conflict(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
