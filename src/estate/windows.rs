@@ -109,3 +109,100 @@ impl Reader<'_> {
         windows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::estate::{Estate, EstateError};
+
+    #[test]
+    fn what_is_wrong_with_a_window_is_told() {
+        let window = "[[windows]]
+name = 'w'
+when = 'sun 02:00-04:00'
+matcher = { resource = '*' }
+owner = 'sre-a'
+reason = 'work'
+until = '2027-12-31'
+";
+        for (name, from, to, expected) in [
+            ("nothing", "", "", None),
+            (
+                "its time",
+                "'sun 02:00-04:00'",
+                "'sundays'",
+                Some(
+                    "windows[0].when is `sundays`: `01:00-05:00` or `sat,sun 22:00-04:00` is possible",
+                ),
+            ),
+            (
+                "its name",
+                "'w'",
+                "'W/..'",
+                Some(
+                    "windows[0].name is no name of a window: 1 to 40 lower-case letters, digits and `-` are possible",
+                ),
+            ),
+            (
+                "nothing named",
+                "{ resource = '*' }",
+                "{ highest = 'low' }",
+                Some(
+                    "windows[0].matcher names no rule, tenant or resource: `resource = \"*\"` means everything",
+                ),
+            ),
+            (
+                "a part that does not exist",
+                "{ resource = '*' }",
+                "{ resourse = '*' }",
+                Some("windows[0].matcher.resourse is unknown: is `resource` meant?"),
+            ),
+            (
+                "a class that does not exist",
+                "{ resource = '*' }",
+                "{ resource = '*', class = 'all' }",
+                Some("windows[0].matcher.class is `all`: operations, security is possible"),
+            ),
+            (
+                "nobody's",
+                "'sre-a'",
+                "' '",
+                Some("windows[0].owner is empty"),
+            ),
+            (
+                "no reason",
+                "'work'",
+                "''",
+                Some("windows[0].reason is empty"),
+            ),
+            (
+                "no end",
+                "until = '2027-12-31'\n",
+                "",
+                Some("windows[0].until is missing"),
+            ),
+            (
+                "an end that is no date",
+                "'2027-12-31'",
+                "'never'",
+                Some("windows[0].until is `never`: a date such as 2026-12-31 is possible"),
+            ),
+        ] {
+            let found = match Estate::parse(&window.replacen(from, to, 1)) {
+                Ok(_) => Vec::new(),
+                Err(EstateError(found)) => found,
+            };
+            let told: Vec<String> = found
+                .iter()
+                .map(|p| format!("{} {}", p.key, p.message))
+                .collect();
+            let expected: Vec<&str> = expected.into_iter().collect();
+            assert_eq!(told, expected, "{name}");
+        }
+        let twice = Estate::parse(&format!("{window}{window}")).map(drop);
+        let told = twice.expect_err("two of a name").to_string();
+        assert!(
+            told.contains("`windows[1].name` is `w`, as that of another window"),
+            "{told}"
+        );
+    }
+}

@@ -342,3 +342,115 @@ async fn shifts_are_a_calendar_for_whoever_asks_for_one() {
     let (_, kind, _) = ask("/api/oncall", "text/html, */*").await;
     assert_eq!(kind, "application/json");
 }
+
+/// A command of the program: its exit code, and what it printed.
+async fn command(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_poolkeeper"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(world.settings())
+        .output()
+        .await
+        .expect("a process");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_keyboard_somebody_is_put_on_duty_and_something_kept_quiet() {
+    let world = World::start().await;
+    let reason = ["--reason", "a swap, agreed"];
+    let put = [
+        "oncall", "override", "l2", "l1-b", "--until", "+2h", "--as", "reviewer", "--json",
+    ];
+    let (code, out, err) = command(&world, &[&put[..], &reason].concat()).await;
+    assert_eq!(code, Some(0), "{err}");
+    let said: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (&said["what"]["level"], &said["what"]["by"]),
+        (&json!("L2"), &json!("reviewer"))
+    );
+
+    let (_, out, _) = command(&world, &["oncall", "who", "--level", "L2"]).await;
+    assert!(
+        out.contains("L2  l1-b  (put there by reviewer until "),
+        "{out}"
+    );
+    let tomorrow = ["oncall", "who", "--level", "L2", "--at", "+1d", "--json"];
+    let (_, out, _) = command(&world, &tomorrow).await;
+    assert!(!out.contains("l1-b"), "{out}");
+    let (_, out, _) = command(&world, &["oncall", "overrides"]).await;
+    assert!(
+        out.contains("L2: l1-b from ") && out.ends_with("by reviewer: a swap, agreed\n"),
+        "{out}"
+    );
+    let (code, out, _) = command(&world, &["oncall", "ical", "L2"]).await;
+    assert!(
+        code == Some(0) && out.contains("SUMMARY:L2: l1-b\r\n"),
+        "{out}"
+    );
+
+    let id = said["what"]["id"].as_str().expect("an id");
+    let remove = ["oncall", "remove", id, "--reason", "back already"];
+    let (code, out, err) = command(&world, &remove).await;
+    assert!(
+        code == Some(0) && out.contains("by operator: back already"),
+        "{out}{err}"
+    );
+    let (code, _, err) = command(&world, &remove).await;
+    assert_eq!(code, Some(1));
+    assert_eq!(err, "error: operator has removed it: back already\n");
+    for (name, put, part) in [
+        (
+            "no such level",
+            ["L9", "l1-b", "--until", "+2h"],
+            "`L9` is no level",
+        ),
+        (
+            "too long",
+            ["L1", "l1-b", "--until", "+32d"],
+            "longer than 31 days",
+        ),
+    ] {
+        let put = [&["oncall", "override"][..], &put, &reason].concat();
+        let (code, _, err) = command(&world, &put).await;
+        assert!(code == Some(1) && err.contains(part), "{name}: {err}");
+    }
+
+    let add = [
+        "quiet",
+        "add",
+        "--rule",
+        "p95",
+        "--highest",
+        "critical",
+        "--until",
+        "+2h",
+        "--json",
+    ];
+    let (code, out, err) = command(&world, &[&add[..], &reason].concat()).await;
+    assert_eq!(code, Some(0), "{err}");
+    let said: Value = serde_json::from_str(&out).expect("JSON");
+    let id = said["what"]["id"].as_str().expect("an id");
+    let (_, out, _) = command(&world, &["quiet", "list"]).await;
+    let line = format!("now   {id}  silence (rule p95, operations, up to critical) from ");
+    assert!(
+        out.contains(&line) && out.contains("next  sunday-cosmos  window"),
+        "{out}"
+    );
+    let (code, _, err) = command(&world, &["quiet", "end", id, "--reason", "repaired"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let (_, out, _) = command(&world, &["quiet", "list"]).await;
+    assert!(
+        out.contains("ended") && out.contains("by operator: repaired"),
+        "{out}"
+    );
+    let (code, _, _) = command(
+        &world,
+        &[&["quiet", "add", "--until", "+2h"][..], &reason].concat(),
+    )
+    .await;
+    assert_eq!(code, Some(2));
+}

@@ -103,7 +103,7 @@ impl OnCall {
         };
         let newest = overrides
             .iter()
-            .filter(|o| o.level == level.name && o.holds(at))
+            .filter(|o| o.level.eq_ignore_ascii_case(&level.name) && o.holds(at))
             .filter_map(|o| Some((o, self.person(&o.person)?)))
             .max_by_key(|(o, _)| (o.added, &o.id));
         if let Some((over, person)) = newest {
