@@ -6,6 +6,7 @@ mod follow;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
+mod notify;
 #[cfg(feature = "local")]
 mod package;
 #[cfg(feature = "local")]
@@ -79,6 +80,9 @@ enum Command {
     Changes(changes::Arguments),
     /// Show runs, newest first, or one run with its tasks and findings.
     Runs(runs::Arguments),
+    /// Try a channel, or show what is still to be told.
+    #[command(subcommand)]
+    Notify(notify::Arguments),
     /// Read or prove the journal.
     #[command(subcommand)]
     Journal(journal::Arguments),
@@ -129,6 +133,7 @@ pub async fn run() -> ExitCode {
                 Command::Run(arguments) => run::run(config, arguments).await,
                 Command::Changes(arguments) => changes::run(config, arguments).await,
                 Command::Runs(arguments) => runs::run(config, arguments).await,
+                Command::Notify(arguments) => notify::run(config, arguments).await,
                 Command::Journal(arguments) => journal::run(config, arguments).await,
                 _ => Ok(ExitCode::SUCCESS),
             }

@@ -36,6 +36,9 @@ pub(super) struct File {
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
+    /// The ways by which people and ticket systems are told.
+    #[serde(default)]
+    pub(super) channels: Vec<super::channels::Written>,
 }
 
 fn tokyo() -> String {

@@ -1,6 +1,7 @@
 //! The estate file: what there is, when maintenance is due, and what may be changed. Parsed
 //! strictly, all problems at once.
 
+mod channels;
 mod check;
 mod file;
 mod logs;
@@ -12,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Duration, NaiveTime, Weekday};
 use chrono_tz::Tz;
 
+pub use channels::{
+    Channel, ChannelKind, Login, MailSecurity, Servicenow, Smtp, Target, Way, is_loopback,
+};
 pub use check::Problem;
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use policy::Policy;
@@ -35,6 +39,8 @@ pub struct Estate {
     pub applications: Vec<String>,
     pub logs: Logs,
     pub indexing: Indexing,
+    /// The ways by which people and ticket systems are told.
+    pub channels: Vec<Channel>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -254,6 +260,7 @@ impl Reader<'_> {
                 "is 0: no index is known to be unused",
             );
         }
+        let channels = self.channels(file.channels, &ids);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -270,6 +277,7 @@ impl Reader<'_> {
             applications: file.certificates.applications,
             logs,
             indexing,
+            channels,
             policies,
             resources,
         }
