@@ -40,6 +40,7 @@ pub struct App {
     anchors: OnceLock<Store>,
     estate: OnceLock<Estate>,
     azure: OnceLock<Azure>,
+    outside: OnceLock<reqwest::Client>,
 }
 
 impl App {
@@ -52,6 +53,7 @@ impl App {
             anchors: OnceLock::new(),
             estate: OnceLock::new(),
             azure: OnceLock::new(),
+            outside: OnceLock::new(),
         }
     }
 
@@ -76,6 +78,15 @@ impl App {
         }
         let azure = Azure::open(&self.config.azure)?;
         Ok(self.azure.get_or_init(|| azure))
+    }
+
+    /// The client for what is outside of Azure: channels.
+    pub(crate) fn outside(&self) -> anyhow::Result<&reqwest::Client> {
+        if let Some(client) = self.outside.get() {
+            return Ok(client);
+        }
+        let client = crate::notify::client()?;
+        Ok(self.outside.get_or_init(|| client))
     }
 
     /// The subscription of a resource, if a developer's credential would change it without its

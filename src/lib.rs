@@ -13,6 +13,7 @@
 //! - [`journal`]: one hash chain per run, the runs, and the anchors that prove them.
 //! - `kql` (feature `local`): Kusto's query language, offline.
 //! - `local` (feature `local`): the embedded estate: simulated Azure, and the telemetry it leaves.
+//! - [`notify`]: the outbox, and the channels by which people and ticket systems are told.
 //! - [`operations`]: what Poolkeeper does, one room per capability.
 //! - [`queries`]: every query that is asked of Log Analytics, with typed parameters.
 //! - [`store`]: documents with etags, leases, append logs and queue messages on Azure Storage.

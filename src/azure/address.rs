@@ -17,10 +17,22 @@ pub enum Plane {
     Graph,
     /// Log Analytics' query API: what is in a workspace.
     Logs,
+    /// Azure Communication Services: sending mail.
+    Email,
+    /// Azure DevOps Services: work items.
+    DevOps,
 }
 
 impl Plane {
-    pub(super) const ALL: [Self; 5] = [Self::Arm, Self::Vault, Self::Blob, Self::Graph, Self::Logs];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Arm,
+        Self::Vault,
+        Self::Blob,
+        Self::Graph,
+        Self::Logs,
+        Self::Email,
+        Self::DevOps,
+    ];
 
     /// The scope that a token is asked for.
     #[must_use]
@@ -32,6 +44,9 @@ impl Plane {
             Self::Graph => "https://graph.microsoft.com/.default",
             // Also where the API is asked by its newer name.
             Self::Logs => "https://api.loganalytics.io/.default",
+            Self::Email => "https://communication.azure.com/.default",
+            // The application id of Azure DevOps, the same in every directory.
+            Self::DevOps => "499b84ac-1321-427f-aa17-267ca6975798/.default",
         }
     }
 
@@ -48,18 +63,31 @@ impl Plane {
                 host.as_str(),
                 "api.loganalytics.azure.com" | "api.loganalytics.io"
             ),
+            Self::Email => host.ends_with(".communication.azure.com"),
+            Self::DevOps => host == "dev.azure.com",
         }
     }
 }
 
 impl Azure {
+    /// A token for a request that is made elsewhere, to this address of the public cloud. In an
+    /// embedded estate the token is the stand-in's, and so is whatever answers.
+    ///
+    /// Errors: [`Error::Foreign`] for an address that is none of the plane's; no token could be had.
+    pub(crate) async fn bearer(&self, plane: Plane, url: &Url) -> Result<String, Error> {
+        if !is_public(plane, url) {
+            return Err(Error::Foreign(
+                url.host_str().unwrap_or("no host").to_owned(),
+            ));
+        }
+        self.token(plane).await
+    }
+
     /// Lets only addresses of the plane through: of Azure by https, or of the loopback address
     /// that the settings name. Links that came in an answer pass here too.
     pub(super) fn check(&self, plane: Plane, url: &Url) -> Result<(), Error> {
         let plain = url.username().is_empty() && url.password().is_none();
-        let azure = url.scheme() == "https"
-            && url.port_or_known_default() == Some(443)
-            && url.host_str().is_some_and(|host| plane.is_host(host));
+        let azure = is_public(plane, url);
         // With a stand-in nothing is Azure, and with Azure nothing is a stand-in.
         let stand_in = match plane {
             Plane::Logs => &self.logs,
@@ -78,6 +106,15 @@ impl Azure {
             ))
         }
     }
+}
+
+/// Whether a URL is one of the public cloud's for this plane.
+fn is_public(plane: Plane, url: &Url) -> bool {
+    url.scheme() == "https"
+        && url.port_or_known_default() == Some(443)
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.host_str().is_some_and(|host| plane.is_host(host))
 }
 
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -214,6 +251,25 @@ mod tests {
             (
                 "https://api.loganalytics.azure.com/v1/x",
                 Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://a.communication.azure.com/emails:send",
+                Plane::Email,
+                true,
+                false,
+            ),
+            (
+                "https://communication.azure.com.evil.example/",
+                Plane::Email,
+                false,
+                false,
+            ),
+            ("https://dev.azure.com/o/p", Plane::DevOps, true, false),
+            (
+                "https://evil.dev.azure.com/o/p",
+                Plane::DevOps,
                 false,
                 false,
             ),

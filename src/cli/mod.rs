@@ -7,6 +7,7 @@ mod journal;
 #[cfg(feature = "local")]
 mod local;
 mod oncall;
+mod notify;
 #[cfg(feature = "local")]
 mod package;
 #[cfg(feature = "local")]
@@ -87,6 +88,9 @@ enum Command {
     Quiet(quiet::Arguments),
     /// Show runs, newest first, or one run with its tasks and findings.
     Runs(runs::Arguments),
+    /// Try a channel, or show what is still to be told.
+    #[command(subcommand)]
+    Notify(notify::Arguments),
     /// Read or prove the journal.
     #[command(subcommand)]
     Journal(journal::Arguments),
@@ -139,6 +143,7 @@ pub async fn run() -> ExitCode {
                 Command::Oncall(arguments) => oncall::run(config, arguments).await,
                 Command::Quiet(arguments) => quiet::run(config, arguments).await,
                 Command::Runs(arguments) => runs::run(config, arguments).await,
+                Command::Notify(arguments) => notify::run(config, arguments).await,
                 Command::Journal(arguments) => journal::run(config, arguments).await,
                 _ => Ok(ExitCode::SUCCESS),
             }

@@ -24,6 +24,10 @@ pub struct Message {
     pub act: Act,
     pub priority: Priority,
     pub class: Class,
+    /// Whose data it holds; `None`: nobody's in particular. A channel for some tenants only carries
+    /// nothing else than theirs.
+    #[serde(default)]
+    pub tenant: Option<String>,
     /// One line.
     pub title: String,
     /// Why the recipient is told, and what is known; a few sentences, plain text.

@@ -44,6 +44,9 @@ pub(super) struct File {
     /// Windows of maintenance that come again and again.
     #[serde(default)]
     pub(super) windows: Vec<WindowFile>,
+    /// The ways by which people and ticket systems are told.
+    #[serde(default)]
+    pub(super) channels: Vec<super::channels::Written>,
 }
 
 fn tokyo() -> String {

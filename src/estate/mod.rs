@@ -1,6 +1,7 @@
 //! The estate file: what there is, when maintenance is due, and what may be changed. Parsed
 //! strictly, all problems at once.
 
+mod channels;
 mod check;
 mod file;
 mod logs;
@@ -14,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Duration, NaiveTime, Weekday};
 use chrono_tz::Tz;
 
+pub use channels::{
+    Channel, ChannelKind, Login, MailSecurity, Servicenow, Smtp, Target, Way, is_loopback,
+};
 pub use check::Problem;
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
@@ -41,6 +45,8 @@ pub struct Estate {
     pub indexing: Indexing,
     pub oncall: OnCall,
     pub windows: Vec<QuietWindow>,
+    /// The ways by which people and ticket systems are told.
+    pub channels: Vec<Channel>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -262,6 +268,7 @@ impl Reader<'_> {
         }
         let oncall = self.oncall(file.oncall);
         let windows = self.windows(file.windows);
+        let channels = self.channels(file.channels, &ids);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -280,6 +287,7 @@ impl Reader<'_> {
             indexing,
             oncall,
             windows,
+            channels,
             policies,
             resources,
         }
