@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::host::{self, Host};
+use super::samples::sample_secrets;
 use super::simulator::{self, Simulator};
 use super::telemetry::Telemetry;
 use super::teller::Teller;
@@ -45,7 +46,7 @@ impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
     /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
-        let estate = estate(&options.app)?;
+        let (text, estate) = estate(&options.app)?;
         let simulator = Simulator::start(simulator::Options {
             data: options.data.clone(),
             port: 0,
@@ -59,10 +60,11 @@ impl Services {
         .await?;
         // New at every start, like the other keys.
         let people = ["operator", "reviewer"].map(|name| (name, uuid::Uuid::new_v4().simple()));
-        let values = settings(
+        let mut values = settings(
             &simulator,
             &people.map(|(name, key)| format!("{name}:{key}")),
         );
+        values.extend(sample_secrets(&text));
         let file = json!({ "IsEncrypted": false, "Values": values });
         let settings = options.data.join("settings.json");
         write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
@@ -135,6 +137,7 @@ impl Local {
             app: options.app,
             port: options.port,
             settings,
+            told_its_url: Some("POOLKEEPER_PUBLIC_URL"),
             executable: std::env::current_exe().context("find the running program")?,
         })
         .await?;
@@ -295,6 +298,7 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
         ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
         ("POOLKEEPER_ARM_ENDPOINT", simulator.url()),
         ("POOLKEEPER_LOGS_ENDPOINT", simulator.url()),
+        ("POOLKEEPER_OUTSIDE_ENDPOINT", simulator.url()),
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),
@@ -306,8 +310,8 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
     .collect()
 }
 
-/// The estate that is simulated: the one that the handler reads.
-fn estate(app: &Path) -> anyhow::Result<Estate> {
+/// The estate that is simulated, with its text: the one that the handler reads.
+fn estate(app: &Path) -> anyhow::Result<(String, Estate)> {
     let file = std::env::var("POOLKEEPER_ESTATE").unwrap_or_else(|_| "infra/estate.toml".into());
     let path = app.join(file);
     let text = std::fs::read_to_string(&path).with_context(|| {
@@ -316,7 +320,8 @@ fn estate(app: &Path) -> anyhow::Result<Estate> {
             path.display()
         )
     })?;
-    Ok(Estate::parse(&text)?)
+    let estate = Estate::parse(&text)?;
+    Ok((text, estate))
 }
 
 /// `local.settings.json` of the app folder, if a developer keeps one.

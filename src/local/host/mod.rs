@@ -39,6 +39,8 @@ pub struct Options {
     pub port: u16,
     /// App settings: what the handler gets as its environment, and what `%NAME%` means.
     pub settings: BTreeMap<String, String>,
+    /// Name of a setting that is told where functions are called, when it is not set already.
+    pub told_its_url: Option<&'static str>,
     /// Started when `defaultExecutablePath` names no file in the app folder.
     pub executable: PathBuf,
 }
@@ -56,10 +58,14 @@ impl Host {
     ///
     /// Errors: `host.json` cannot be read, no storage is named, the port is taken. A function
     /// whose `function.json` is wrong is left out with a logged error, as the host does.
-    pub async fn start(options: Options) -> anyhow::Result<Self> {
+    pub async fn start(mut options: Options) -> anyhow::Result<Self> {
         let package = Package::read(&options.app, &options.settings)?;
         let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
+        if let Some(name) = options.told_its_url {
+            let url = || format!("http://127.0.0.1:{port}");
+            options.settings.entry(name.to_owned()).or_insert_with(url);
+        }
         let storage = match options.settings.get("AzureWebJobsStorage") {
             Some(text) => Arc::new(Connection::parse(text)?),
             None => anyhow::bail!("the setting AzureWebJobsStorage is missing"),
