@@ -104,9 +104,10 @@ impl Services {
     #[must_use]
     pub fn what_to_try(&self) -> String {
         format!(
-            "The simulated services are up on port {}; the settings for a handler are in {}.\nCtrl-C stops them.",
+            "The simulated services are up on port {}; the settings for a handler are in {}.\nWhat would be sent is at {}. Ctrl-C stops them.",
             self.simulator.port(),
-            self.settings.display()
+            self.settings.display(),
+            self.simulator.inbox_url()
         )
     }
 }
@@ -251,6 +252,7 @@ impl Local {
     #[must_use]
     pub fn what_to_try(&self) -> String {
         let (url, data) = (self.host.url(), self.data.display());
+        let inbox = self.services.simulator.inbox_url();
         let program = self.program();
         let telemetry = if self.services.requests_per_minute > 0.0 {
             format!(
@@ -265,6 +267,7 @@ impl Local {
              \x20 {url}/api/runs      runs, newest first\n\
              \x20 {url}/api/changes   what was proposed and what became of it\n\
              \x20 {url}/api/health    version and ok\n\
+             \x20 {inbox}        what people and ticket systems would have been told\n\
              or try in a second terminal\n\
              \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
              \x20 curl -X POST {url}/api/maintenance/daily -d ''\n\

@@ -675,3 +675,74 @@ async fn a_host_fails_as_it_is_told_to() {
         assert_eq!(world.simulator.sent().await.len(), kept, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn the_inbox_shows_what_was_sent_and_runs_nothing_of_it() {
+    let world = World::start_unrecorded().await;
+    let url = world.simulator.inbox_url();
+    let page = async |path: &str| {
+        world
+            .http
+            .get(format!("{url}{path}"))
+            .send()
+            .await
+            .expect("an answer")
+    };
+    assert!(
+        page("")
+            .await
+            .text()
+            .await
+            .expect("text")
+            .contains("Nothing was sent yet")
+    );
+    let hostile = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>";
+    let hook = "hooks.example.net/x";
+    post(
+        &world,
+        hook,
+        "",
+        &json!({ "title": hostile, "text": "停止しています <b>太字</b>" }),
+    )
+    .await;
+    post(&world, SLACK, "", &json!({ "text": "the newest" })).await;
+    let mut event = event("trigger", "<i>key</i>");
+    event["payload"]["summary"] = json!(hostile);
+    post(&world, "events.pagerduty.com/v2/enqueue", "", &event).await;
+    let answer = page("").await;
+    let policy = answer.headers()["content-security-policy"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert!(policy.contains("default-src 'none'"));
+    let list = answer.text().await.expect("text");
+    let at = |text: &str| {
+        list.find(text)
+            .unwrap_or_else(|| panic!("{text} in {list}"))
+    };
+    assert!(
+        at("/inbox/3") < at("/inbox/2") && at("/inbox/2") < at("/inbox/1"),
+        "newest first"
+    );
+    assert!(list.contains("width=device-width"));
+    let detail = page("/1").await.text().await.expect("text");
+    assert!(detail.contains("停止しています"));
+    for text in [&list, &detail] {
+        for bad in ["<script", "<img", "<b>", "<i>"] {
+            assert!(!text.contains(bad), "{bad} in {text}");
+        }
+    }
+    let only = page("?channel=slack").await.text().await.expect("text");
+    assert!(only.contains("/inbox/2") && !only.contains("/inbox/1\""));
+    assert_eq!(page("/99").await.status(), 404);
+    let twin: Value = page(".json").await.json().await.expect("JSON");
+    assert_eq!(twin["sent"][0]["number"], 3);
+    assert_eq!(twin["tickets"][0]["state"], "triggered");
+    let elsewhere = world
+        .http
+        .get(&url)
+        .header("host", "evil.example")
+        .send()
+        .await;
+    assert_eq!(elsewhere.expect("an answer").status(), 403);
+}

@@ -6,6 +6,7 @@ mod faults;
 mod graph;
 mod handles;
 mod identity;
+mod inbox;
 mod limits;
 mod line;
 mod logs;
@@ -233,6 +234,12 @@ impl Simulator {
         &self.shared.identity_header
     }
 
+    /// Where people look at what would have been sent.
+    #[must_use]
+    pub fn inbox_url(&self) -> String {
+        format!("{}/inbox", self.url())
+    }
+
     /// What `/_sim` asks for in `x-sim-key`; new at every start.
     #[must_use]
     pub fn sim_key(&self) -> &str {
@@ -242,6 +249,7 @@ impl Simulator {
 
 fn router(shared: Arc<Shared>) -> Router {
     control::router(&shared)
+        .merge(inbox::router())
         .route("/msi/token", get(serve))
         .route("/{service}/{*rest}", axum::routing::any(serve))
         .fallback(|| async { refuse(404, "ResourceNotFound", "nothing is simulated here") })

@@ -1,7 +1,7 @@
 //! What was sent, and the tickets that came of it, in the same state as everything else.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -129,6 +129,15 @@ pub(in crate::local::simulator) fn sent(db: &Connection) -> Result<Vec<Sent>, Re
     let mut select = db.prepare_cached("SELECT * FROM sent ORDER BY number")?;
     let rows = select.query_map([], read_sent)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What was sent under this number.
+pub(in crate::local::simulator) fn one(
+    db: &Connection,
+    number: i64,
+) -> Result<Option<Sent>, Refusal> {
+    let mut select = db.prepare_cached("SELECT * FROM sent WHERE number = ?1")?;
+    Ok(select.query_row([number], read_sent).optional()?)
 }
 
 fn read_ticket(row: &Row<'_>) -> rusqlite::Result<Ticket> {

@@ -4,6 +4,7 @@
 
 use axum::http::Method;
 use chrono::DateTime;
+use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Address, MessageParser};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -190,7 +191,7 @@ fn send(db: &Connection, call: &Call) -> Result<Answer, Refusal> {
         to: to.join(", "),
         subject: text(&content["subject"]),
         text: if plain.is_empty() {
-            text(&content["html"])
+            html_to_text(&text(&content["html"]))
         } else {
             plain
         },

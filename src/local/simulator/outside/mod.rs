@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::Shared;
 use crate::local::storage::{Key, Refusal};
 pub use kept::{Sent, Ticket};
-pub(super) use kept::{sent, tickets};
+pub(super) use kept::{one, sent, tickets};
 
 /// One request to a channel.
 struct Call {
