@@ -134,14 +134,15 @@ impl Local {
         let mut settings: BTreeMap<String, String> = std::env::vars().collect();
         settings.extend(developer_settings(&options.app)?);
         settings.extend(services.values.clone());
-        let host = Host::start(host::Options {
+        let options_of_host = host::Options {
             app: options.app,
             port: options.port,
             settings,
             told_its_url: Some("POOLKEEPER_PUBLIC_URL"),
             executable: std::env::current_exe().context("find the running program")?,
-        })
-        .await?;
+        };
+        // Timers fire by the estate's clock, and so does what they start.
+        let host = Host::start_by(services.simulator.clock(), options_of_host).await?;
         write_private(&options.data.join("admin.key"), host.admin_key())?;
         host.ready(START_LIMIT).await?;
         Ok(Self {

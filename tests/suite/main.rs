@@ -8,6 +8,7 @@ mod blobs;
 mod certificates;
 mod changes;
 mod cleanup;
+mod clock;
 mod engine;
 mod estate;
 mod faults;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::clock::Clock;
 use super::loopback;
 use connection::Connection;
 use handler::Handler;
@@ -58,7 +59,12 @@ impl Host {
     ///
     /// Errors: `host.json` cannot be read, no storage is named, the port is taken. A function
     /// whose `function.json` is wrong is left out with a logged error, as the host does.
-    pub async fn start(mut options: Options) -> anyhow::Result<Self> {
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        Self::start_by(Clock::default(), options).await
+    }
+
+    /// As [`Host::start`], with timers that go by this clock.
+    pub(super) async fn start_by(clock: Clock, mut options: Options) -> anyhow::Result<Self> {
         let package = Package::read(&options.app, &options.settings)?;
         let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
@@ -83,9 +89,9 @@ impl Host {
         let admin_key = uuid::Uuid::new_v4().simple().to_string();
         let mut tasks = JoinSet::new();
         for function in &package.functions {
-            start_trigger(&mut tasks, function, &package, &invoker, &storage)?;
+            start_trigger(&mut tasks, function, &package, &invoker, &storage, &clock)?;
         }
-        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key)?;
+        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key, clock)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, front).await {
                 tracing::error!(%error, "the front ended");
@@ -135,6 +141,7 @@ fn start_trigger(
     package: &Package,
     invoker: &Arc<Invoker>,
     storage: &Arc<Connection>,
+    clock: &Clock,
 ) -> anyhow::Result<()> {
     if function.disabled {
         tracing::warn!(function = function.name, "is disabled by a setting");
@@ -144,7 +151,13 @@ fn start_trigger(
     match function.trigger.clone() {
         Trigger::Http(_) => {}
         Trigger::Timer(timer) => {
-            tasks.spawn(timers::run(function, timer, invoker, storage));
+            tasks.spawn(timers::run(
+                function,
+                timer,
+                invoker,
+                storage,
+                clock.clone(),
+            ));
         }
         Trigger::Queue { queue, .. } => {
             let options = package.queues;

@@ -48,6 +48,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             Arc::clone(shared),
             keyed,
         ))
+        // What time it is may be known by everybody who may ask at all.
+        .route("/_sim/now", get(now))
 }
 
 /// Lets in who knows this start's key.
@@ -214,6 +216,11 @@ async fn sent(State(shared): Sim) -> Response {
         .world
         .run(|db, _| Ok(json!({ "sent": outside::sent(db)?, "tickets": outside::tickets(db)? })));
     told(found.await)
+}
+
+async fn now(State(shared): Sim) -> Response {
+    let clock = &shared.storage.db.clock;
+    Json(json!({ "now": clock.now(), "aheadMs": clock.ahead_ms() })).into_response()
 }
 
 async fn clock(State(shared): Sim) -> Response {

@@ -37,6 +37,7 @@ pub use logs::{LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryE
 pub use outside::{Sent, Ticket};
 pub use service::Service;
 
+use super::clock::Clock;
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
 use super::telemetry::Fault as Told;
@@ -186,6 +187,11 @@ impl Simulator {
     /// What telemetry tells of.
     pub(super) fn subject(&self) -> Subject {
         Subject(Arc::downgrade(&self.shared))
+    }
+
+    /// The clock of the estate.
+    pub(super) fn clock(&self) -> Clock {
+        self.shared.storage.db.clock.clone()
     }
 
     /// Where it listens.
