@@ -1,5 +1,7 @@
 //! Everything an operation may reach.
 
+mod follow;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,19 +13,43 @@ use crate::config::{Config, Identity};
 use crate::domain::ResourceId;
 use crate::estate::Estate;
 use crate::store::{Error, Store};
+pub use follow::Followed;
 
-/// What time it is: the system's clock, or one that a test holds still.
+/// What time it is: the system's clock, that of an embedded estate, or one that a test holds still.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     System,
+    /// The estate's own, which can be moved ahead: what is due then is seen without waiting.
+    Following(&'static Followed),
     Fixed(DateTime<Utc>),
 }
 
 impl Clock {
+    /// The clock for these settings: the system's, unless Resource Manager is a stand-in on loopback,
+    /// which then says what time it is. No setting leads there, so nobody can turn the clock of a real
+    /// estate.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        if config.azure.is_public() {
+            return Self::System;
+        }
+        // One for the life of the process.
+        let followed = Followed::new(&config.azure.arm_endpoint);
+        Self::Following(Box::leak(Box::new(followed)))
+    }
+
+    /// Asks an embedded estate for its time, once a second at most. Other clocks need no asking.
+    pub async fn catch_up(&self) {
+        if let Self::Following(followed) = self {
+            followed.catch_up().await;
+        }
+    }
+
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now(),
+            Self::Following(followed) => followed.now(),
             Self::Fixed(at) => *at,
         }
     }

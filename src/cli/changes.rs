@@ -148,7 +148,9 @@ pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Res
     if let Some(saying) = saying {
         config.azure.named.clone_from(&saying.subscription);
     }
-    let app = App::new(config, Clock::System);
+    let clock = Clock::of(&config);
+    clock.catch_up().await;
+    let app = App::new(config, clock);
     match arguments {
         Arguments::List {
             most,

@@ -30,7 +30,9 @@ pub(super) enum Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let app = App::new(config, Clock::System);
+    let clock = Clock::of(&config);
+    clock.catch_up().await;
+    let app = App::new(config, clock);
     match arguments {
         Arguments::Show { run, json } => show(&app, &run, json).await,
         Arguments::Verify { json } => verify(&app, json).await,

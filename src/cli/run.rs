@@ -44,7 +44,9 @@ pub(super) struct Maintenance {
 pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments::Maintenance(arguments) = arguments;
     config.azure.named = arguments.subscription;
-    let app = App::new(config, Clock::System);
+    let clock = Clock::of(&config);
+    clock.catch_up().await;
+    let app = App::new(config, clock);
     if let Err(why) = Task::choose(arguments.cadence, &arguments.task) {
         eprintln!("error: {why}");
         return Ok(ExitCode::from(2));

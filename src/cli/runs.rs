@@ -30,7 +30,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let app = App::new(config, Clock::System);
+    let clock = Clock::of(&config);
+    clock.catch_up().await;
+    let app = App::new(config, clock);
     let Some(id) = &arguments.run else {
         return list(&app, &arguments).await;
     };

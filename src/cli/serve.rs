@@ -16,7 +16,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .port
         .context("`FUNCTIONS_CUSTOMHANDLER_PORT` is not set: the Functions host sets it")?;
     tracing::info!(port, version = env!("CARGO_PKG_VERSION"), "serving");
-    triggers::serve(App::new(config, Clock::System), port).await?;
+    let clock = Clock::of(&config);
+    triggers::serve(App::new(config, clock), port).await?;
     Ok(ExitCode::from(3))
 }
 

@@ -20,9 +20,14 @@ impl Clock {
         self.0.fetch_add(ms, Ordering::SeqCst) + ms
     }
 
+    /// How far it is ahead of real time, in milliseconds.
+    pub(super) fn ahead_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Milliseconds since 1970.
     pub(super) fn now_ms(&self) -> i64 {
-        Utc::now().timestamp_millis() + self.0.load(Ordering::SeqCst)
+        Utc::now().timestamp_millis() + self.ahead_ms()
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {

@@ -7,6 +7,7 @@ mod clock;
 pub mod host;
 mod leash;
 mod loopback;
+mod samples;
 pub mod simulator;
 mod storage;
 pub mod telemetry;
@@ -15,4 +16,5 @@ mod together;
 mod world;
 
 pub use leash::{LEASH, hold_leash};
+pub use samples::sample_secrets;
 pub use together::{Local, Options, Services};

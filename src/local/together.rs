@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::host::{self, Host};
+use super::samples::sample_secrets;
 use super::simulator::{self, Simulator};
 use super::telemetry::Telemetry;
 use super::teller::Teller;
@@ -45,7 +46,7 @@ impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
     /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
-        let estate = estate(&options.app)?;
+        let (text, estate) = estate(&options.app)?;
         let simulator = Simulator::start(simulator::Options {
             data: options.data.clone(),
             port: 0,
@@ -59,10 +60,11 @@ impl Services {
         .await?;
         // New at every start, like the other keys.
         let people = ["operator", "reviewer"].map(|name| (name, uuid::Uuid::new_v4().simple()));
-        let values = settings(
+        let mut values = settings(
             &simulator,
             &people.map(|(name, key)| format!("{name}:{key}")),
         );
+        values.extend(sample_secrets(&text));
         let file = json!({ "IsEncrypted": false, "Values": values });
         let settings = options.data.join("settings.json");
         write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
@@ -102,9 +104,10 @@ impl Services {
     #[must_use]
     pub fn what_to_try(&self) -> String {
         format!(
-            "The simulated services are up on port {}; the settings for a handler are in {}.\nCtrl-C stops them.",
+            "The simulated services are up on port {}; the settings for a handler are in {}.\nWhat would be sent is at {}. Ctrl-C stops them.",
             self.simulator.port(),
-            self.settings.display()
+            self.settings.display(),
+            self.simulator.inbox_url()
         )
     }
 }
@@ -131,13 +134,15 @@ impl Local {
         let mut settings: BTreeMap<String, String> = std::env::vars().collect();
         settings.extend(developer_settings(&options.app)?);
         settings.extend(services.values.clone());
-        let host = Host::start(host::Options {
+        let options_of_host = host::Options {
             app: options.app,
             port: options.port,
             settings,
+            told_its_url: Some("POOLKEEPER_PUBLIC_URL"),
             executable: std::env::current_exe().context("find the running program")?,
-        })
-        .await?;
+        };
+        // Timers fire by the estate's clock, and so does what they start.
+        let host = Host::start_by(services.simulator.clock(), options_of_host).await?;
         write_private(&options.data.join("admin.key"), host.admin_key())?;
         host.ready(START_LIMIT).await?;
         Ok(Self {
@@ -248,6 +253,7 @@ impl Local {
     #[must_use]
     pub fn what_to_try(&self) -> String {
         let (url, data) = (self.host.url(), self.data.display());
+        let inbox = self.services.simulator.inbox_url();
         let program = self.program();
         let telemetry = if self.services.requests_per_minute > 0.0 {
             format!(
@@ -262,6 +268,7 @@ impl Local {
              \x20 {url}/api/runs      runs, newest first\n\
              \x20 {url}/api/changes   what was proposed and what became of it\n\
              \x20 {url}/api/health    version and ok\n\
+             \x20 {inbox}        what people and ticket systems would have been told\n\
              or try in a second terminal\n\
              \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
              \x20 curl -X POST {url}/api/maintenance/daily -d ''\n\
@@ -295,6 +302,7 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
         ("IDENTITY_HEADER", simulator.identity_header().to_owned()),
         ("POOLKEEPER_ARM_ENDPOINT", simulator.url()),
         ("POOLKEEPER_LOGS_ENDPOINT", simulator.url()),
+        ("POOLKEEPER_OUTSIDE_ENDPOINT", simulator.url()),
         ("POOLKEEPER_STORE_CONTAINER", "poolkeeper".into()),
         ("POOLKEEPER_ANCHOR_CONTAINER", "poolkeeper-anchors".into()),
         ("POOLKEEPER_QUEUE", "poolkeeper-work".into()),
@@ -306,8 +314,8 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
     .collect()
 }
 
-/// The estate that is simulated: the one that the handler reads.
-fn estate(app: &Path) -> anyhow::Result<Estate> {
+/// The estate that is simulated, with its text: the one that the handler reads.
+fn estate(app: &Path) -> anyhow::Result<(String, Estate)> {
     let file = std::env::var("POOLKEEPER_ESTATE").unwrap_or_else(|_| "infra/estate.toml".into());
     let path = app.join(file);
     let text = std::fs::read_to_string(&path).with_context(|| {
@@ -316,7 +324,8 @@ fn estate(app: &Path) -> anyhow::Result<Estate> {
             path.display()
         )
     })?;
-    Ok(Estate::parse(&text)?)
+    let estate = Estate::parse(&text)?;
+    Ok((text, estate))
 }
 
 /// `local.settings.json` of the app folder, if a developer keeps one.

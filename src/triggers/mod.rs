@@ -20,8 +20,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -65,8 +67,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/monthly-maintenance", post(timers::monthly))
         .route("/minute-tick", post(timers::minute))
         .route("/work", post(queue::work))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&app),
+            on_time,
+        ))
         .with_state(app);
     guarded(functions)
+}
+
+/// In an embedded estate, what a request does happens at the estate's time.
+async fn on_time(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    app.clock.catch_up().await;
+    next.run(request).await
 }
 
 /// What every request passes: the limit of its size, its origin, and answers with a reason where

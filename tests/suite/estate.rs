@@ -1,5 +1,6 @@
 //! The simulated estate, asked as Azure is asked: what it takes, what it refuses, what it keeps.
 
+mod apps;
 mod blobs;
 mod containers;
 mod resources;

@@ -97,6 +97,7 @@ async fn a_crashed_handler_is_restarted_and_one_that_exits_well_is_not() {
     assert_eq!(health["ok"], true);
 
     let ended = Host::start(Options {
+        told_its_url: None,
         app: crate::world::PROJECT.into(),
         port: 0,
         settings: world.settings(),
@@ -144,6 +145,7 @@ async fn a_message_that_fails_five_times_lands_in_the_poison_queue() {
         .await
         .expect("sent");
     let _host = Host::start(Options {
+        told_its_url: None,
         app: folder.path().to_owned(),
         port: 0,
         settings: world.settings(),

@@ -23,6 +23,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 pub(crate) async fn host(settings: BTreeMap<String, String>) -> Host {
     let host = Host::start(Options {
+        told_its_url: None,
         app: PROJECT.into(),
         port: 0,
         settings,

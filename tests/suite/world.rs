@@ -6,6 +6,7 @@ use azure_core::time::OffsetDateTime;
 use poolkeeper::app::{App, Clock};
 use poolkeeper::config::{Config, Identity};
 use poolkeeper::estate::Estate;
+use poolkeeper::local::sample_secrets;
 use poolkeeper::local::simulator::{Options, QueryEngine, Simulator};
 use serde_json::{Value, json};
 
@@ -111,6 +112,7 @@ impl World {
             ("POOLKEEPER_QUEUE_ENDPOINT", self.simulator.queue_url()),
             ("POOLKEEPER_ARM_ENDPOINT", self.simulator.url()),
             ("POOLKEEPER_LOGS_ENDPOINT", self.simulator.url()),
+            ("POOLKEEPER_OUTSIDE_ENDPOINT", self.simulator.url()),
             ("IDENTITY_ENDPOINT", self.simulator.identity_url()),
             (
                 "IDENTITY_HEADER",
@@ -126,6 +128,7 @@ impl World {
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(sample_secrets(include_str!("../../infra/estate.toml")))
         .collect()
     }
 
@@ -140,8 +143,9 @@ impl World {
             .folder
             .path()
             .join(format!("estate-{}.toml", uuid::Uuid::new_v4().simple()));
-        std::fs::write(&path, text).expect("a file");
+        std::fs::write(&path, &text).expect("a file");
         let mut settings = self.settings();
+        settings.extend(sample_secrets(&text));
         settings.insert("POOLKEEPER_ESTATE".into(), path.display().to_string());
         settings
     }
@@ -152,6 +156,7 @@ impl World {
 
     pub(crate) fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
         let mut config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        config.add_secrets(values.clone().into_iter());
         // The SDK reads the endpoint of an identity from the process's own environment only.
         config.azure.identity = Identity::Given(Arc::new(SimulatedIdentity {
             url: values["IDENTITY_ENDPOINT"].clone(),

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::clock::Clock;
 use super::loopback;
 use connection::Connection;
 use handler::Handler;
@@ -39,6 +40,8 @@ pub struct Options {
     pub port: u16,
     /// App settings: what the handler gets as its environment, and what `%NAME%` means.
     pub settings: BTreeMap<String, String>,
+    /// Name of a setting that is told where functions are called, when it is not set already.
+    pub told_its_url: Option<&'static str>,
     /// Started when `defaultExecutablePath` names no file in the app folder.
     pub executable: PathBuf,
 }
@@ -57,9 +60,18 @@ impl Host {
     /// Errors: `host.json` cannot be read, no storage is named, the port is taken. A function
     /// whose `function.json` is wrong is left out with a logged error, as the host does.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
+        Self::start_by(Clock::default(), options).await
+    }
+
+    /// As [`Host::start`], with timers that go by this clock.
+    pub(super) async fn start_by(clock: Clock, mut options: Options) -> anyhow::Result<Self> {
         let package = Package::read(&options.app, &options.settings)?;
         let listener = loopback::listen(options.port).await?;
         let port = listener.local_addr()?.port();
+        if let Some(name) = options.told_its_url {
+            let url = || format!("http://127.0.0.1:{port}");
+            options.settings.entry(name.to_owned()).or_insert_with(url);
+        }
         let storage = match options.settings.get("AzureWebJobsStorage") {
             Some(text) => Arc::new(Connection::parse(text)?),
             None => anyhow::bail!("the setting AzureWebJobsStorage is missing"),
@@ -77,9 +89,9 @@ impl Host {
         let admin_key = uuid::Uuid::new_v4().simple().to_string();
         let mut tasks = JoinSet::new();
         for function in &package.functions {
-            start_trigger(&mut tasks, function, &package, &invoker, &storage)?;
+            start_trigger(&mut tasks, function, &package, &invoker, &storage, &clock)?;
         }
-        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key)?;
+        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key, clock)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, front).await {
                 tracing::error!(%error, "the front ended");
@@ -129,6 +141,7 @@ fn start_trigger(
     package: &Package,
     invoker: &Arc<Invoker>,
     storage: &Arc<Connection>,
+    clock: &Clock,
 ) -> anyhow::Result<()> {
     if function.disabled {
         tracing::warn!(function = function.name, "is disabled by a setting");
@@ -138,7 +151,13 @@ fn start_trigger(
     match function.trigger.clone() {
         Trigger::Http(_) => {}
         Trigger::Timer(timer) => {
-            tasks.spawn(timers::run(function, timer, invoker, storage));
+            tasks.spawn(timers::run(
+                function,
+                timer,
+                invoker,
+                storage,
+                clock.clone(),
+            ));
         }
         Trigger::Queue { queue, .. } => {
             let options = package.queues;

@@ -13,9 +13,13 @@ use super::envelope::{self, Status};
 use super::invoke::Invoker;
 use super::monitor::{self, Kept};
 use super::package::{Function, TimerTrigger};
+use crate::local::clock::Clock;
 
 /// The clock is looked at this often while waiting, so that one that jumps is noticed.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
+/// One that is this much late has jumped. The handler may know the old time for a second yet.
+const JUMPED: chrono::TimeDelta = chrono::TimeDelta::seconds(3);
+const UNTIL_KNOWN: Duration = Duration::from_millis(1100);
 
 /// Reads an NCRONTAB expression: six fields, or five without seconds.
 pub(super) fn cron(text: &str) -> anyhow::Result<Cron> {
@@ -38,8 +42,9 @@ pub(super) async fn run(
     timer: TimerTrigger,
     invoker: Arc<Invoker>,
     storage: Arc<Connection>,
+    clock: Clock,
 ) {
-    if let Err(error) = fire_for_ever(&function, &timer, &invoker, &storage).await {
+    if let Err(error) = fire_for_ever(&function, &timer, &invoker, &storage, &clock).await {
         tracing::error!(function = function.name, "the timer ended: {error:#}");
     }
 }
@@ -49,9 +54,10 @@ async fn fire_for_ever(
     timer: &TimerTrigger,
     invoker: &Invoker,
     storage: &Connection,
+    clock: &Clock,
 ) -> anyhow::Result<()> {
     let cron = cron(&timer.schedule)?;
-    let first = after(&cron, Utc::now())?;
+    let first = after(&cron, clock.now())?;
     // A schedule that fires more than once a minute is not remembered.
     let monitored = timer.monitored && after(&cron, first)? - first >= chrono::Duration::minutes(1);
     let known = if monitored {
@@ -64,7 +70,7 @@ async fn fire_for_ever(
         next: first,
         last_updated: None,
     });
-    let mut past_due = known.is_some_and(|k| Utc::now() > k.next);
+    let mut past_due = known.is_some_and(|k| clock.now() > k.next);
     if !past_due {
         kept.next = first;
         if monitored {
@@ -74,9 +80,9 @@ async fn fire_for_ever(
     let mut at_once = past_due || timer.at_start;
     loop {
         if !at_once {
-            until(kept.next).await;
+            until(clock, kept.next).await;
         }
-        let now = Utc::now();
+        let now = clock.now();
         let status = monitored.then_some(Status {
             last: kept.last,
             next: kept.next,
@@ -86,7 +92,7 @@ async fn fire_for_ever(
         fire(function, invoker, &envelope).await;
         kept = Kept {
             last: Some(kept.next.min(now)),
-            next: after(&cron, Utc::now().max(kept.next))?,
+            next: after(&cron, clock.now().max(kept.next))?,
             last_updated: Some(now),
         };
         if monitored && let Err(error) = monitor::write(storage, &function.name, &kept).await {
@@ -113,6 +119,7 @@ pub(super) async fn by_hand(
     function: &Function,
     timer: &TimerTrigger,
     storage: &Connection,
+    clock: &Clock,
 ) -> anyhow::Result<serde_json::Value> {
     let kept = monitor::read(storage, &function.name).await?;
     let status = kept.map(|k| Status {
@@ -120,7 +127,7 @@ pub(super) async fn by_hand(
         next: k.next,
         updated: k.last_updated,
     });
-    let now = Utc::now();
+    let now = clock.now();
     Ok(envelope::timer(
         &function.name,
         &timer.binding,
@@ -130,9 +137,12 @@ pub(super) async fn by_hand(
     ))
 }
 
-async fn until(at: DateTime<Utc>) {
-    while let Ok(left) = (at - Utc::now()).to_std() {
+async fn until(clock: &Clock, at: DateTime<Utc>) {
+    while let Ok(left) = (at - clock.now()).to_std() {
         tokio::time::sleep(left.min(LOOK) + Duration::from_millis(1)).await;
+    }
+    if clock.now() - at > JUMPED {
+        tokio::time::sleep(UNTIL_KNOWN).await;
     }
 }
 

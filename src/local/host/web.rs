@@ -16,6 +16,7 @@ use super::envelope::{self, Message};
 use super::invoke::Invoker;
 use super::package::{Function, Package, Trigger};
 use super::timers;
+use crate::local::clock::Clock;
 use crate::local::loopback;
 
 /// The host takes bodies up to this size, bytes.
@@ -26,6 +27,7 @@ struct Front {
     storage: Arc<Connection>,
     functions: Vec<Function>,
     admin_key: String,
+    clock: Clock,
 }
 
 pub(super) fn router(
@@ -33,6 +35,7 @@ pub(super) fn router(
     invoker: Arc<Invoker>,
     storage: Arc<Connection>,
     admin_key: &str,
+    clock: Clock,
 ) -> anyhow::Result<Router> {
     let mut router: Router<Arc<Front>> = Router::new();
     for function in package.functions.iter().filter(|f| !f.disabled) {
@@ -49,6 +52,7 @@ pub(super) fn router(
         storage,
         functions: package.functions.clone(),
         admin_key: admin_key.to_owned(),
+        clock,
     });
     Ok(router
         .route("/admin/host/status", get(status))
@@ -209,12 +213,14 @@ async fn by_hand(
                 "an HTTP function is called at its route",
             );
         }
-        Trigger::Timer(timer) => match timers::by_hand(&function, timer, &front.storage).await {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}"));
+        Trigger::Timer(timer) => {
+            match timers::by_hand(&function, timer, &front.storage, &front.clock).await {
+                Ok(envelope) => envelope,
+                Err(error) => {
+                    return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}"));
+                }
             }
-        },
+        }
         Trigger::Queue { binding, .. } => {
             let input = serde_json::from_slice::<Value>(&body)
                 .ok()
@@ -225,7 +231,7 @@ async fn by_hand(
                     "the body is {\"input\": \"text of the message\"}",
                 );
             };
-            let now = chrono::Utc::now();
+            let now = front.clock.now();
             let message = Message {
                 id: uuid::Uuid::new_v4().to_string(),
                 receipt: String::new(),

@@ -14,8 +14,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Fault, Limit, Shared, Trouble, arm};
+use super::{Fault, Heals, Limit, Shared, Told, Trouble, TroubleKind, arm, outside};
 use crate::local::loopback;
+use crate::local::storage::Refusal;
+use crate::local::world::troubles;
 
 type Sim = State<Arc<Shared>>;
 
@@ -30,6 +32,11 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             "/_sim/telemetry/faults",
             get(list_troubles).post(add_trouble).delete(clear_troubles),
         )
+        .route(
+            "/_sim/apps",
+            get(list_apps).post(begin_app).delete(heal_apps),
+        )
+        .route("/_sim/outside", get(sent))
         .route("/_sim/clock", get(clock).post(advance))
         .route("/_sim/changes", get(changes))
         .route("/_sim/mutations", get(mutations))
@@ -41,6 +48,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             Arc::clone(shared),
             keyed,
         ))
+        // What time it is may be known by everybody who may ask at all.
+        .route("/_sim/now", get(now))
 }
 
 /// Lets in who knows this start's key.
@@ -98,7 +107,7 @@ async fn list_troubles(State(shared): Sim) -> Response {
 async fn add_trouble(State(shared): Sim, body: Bytes) -> Response {
     let now = shared.storage.db.clock.now_ms().div_euclid(60_000);
     let asked = serde_json::from_slice::<AskedTrouble>(&body).map_err(|error| error.to_string());
-    let read = asked.and_then(|asked| Ok((Trouble::beginning(&asked.fault, now)?, asked.fault)));
+    let read = asked.and_then(|asked| Ok((Told::beginning(&asked.fault, now)?, asked.fault)));
     match read {
         Ok((trouble, text)) => {
             let mut troubles = shared
@@ -119,6 +128,99 @@ async fn clear_troubles(State(shared): Sim) -> StatusCode {
         .unwrap_or_else(PoisonError::into_inner);
     troubles.clear();
     StatusCode::NO_CONTENT
+}
+
+/// What the state says, as JSON.
+fn told<T: serde::Serialize>(found: Result<T, Refusal>) -> Response {
+    match found {
+        Ok(found) => Json(found).into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
+    let body = Json(json!({ "error": refusal.message }));
+    (status, body).into_response()
+}
+
+async fn list_apps(State(shared): Sim) -> Response {
+    let found = shared.world.run(|db, now| {
+        let all = troubles::all(db, now)?.into_iter();
+        Ok(all
+            .map(|kept| {
+                let time = chrono::DateTime::from_timestamp_millis;
+                json!({
+                    "app": kept.app, "trouble": kept.trouble, "began": time(kept.began),
+                    "until": kept.until.and_then(time),
+                })
+            })
+            .collect::<Vec<_>>())
+    });
+    told(found.await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedApp {
+    app: String,
+    kind: TroubleKind,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    heals: Heals,
+}
+
+async fn begin_app(State(shared): Sim, body: Bytes) -> Response {
+    let asked: AskedApp = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let body = Json(json!({ "error": error.to_string() }));
+            return (StatusCode::BAD_REQUEST, body).into_response();
+        }
+    };
+    let trouble = Trouble {
+        kind: asked.kind,
+        tenant: asked.tenant,
+        heals: asked.heals,
+    };
+    let begun = shared
+        .world
+        .run(move |db, now| troubles::begin(db, &asked.app, &trouble, now));
+    match begun.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+#[derive(Deserialize)]
+struct Which {
+    app: Option<String>,
+}
+
+async fn heal_apps(
+    State(shared): Sim,
+    axum::extract::Query(which): axum::extract::Query<Which>,
+) -> Response {
+    let ended = shared
+        .world
+        .run(move |db, now| troubles::end(db, which.app.as_deref(), now));
+    match ended.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn sent(State(shared): Sim) -> Response {
+    let found = shared
+        .world
+        .run(|db, _| Ok(json!({ "sent": outside::sent(db)?, "tickets": outside::tickets(db)? })));
+    told(found.await)
+}
+
+async fn now(State(shared): Sim) -> Response {
+    let clock = &shared.storage.db.clock;
+    Json(json!({ "now": clock.now(), "aheadMs": clock.ahead_ms() })).into_response()
 }
 
 async fn clock(State(shared): Sim) -> Response {

@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Refusal, Service, logs};
+use super::{Refusal, Service, line, logs};
 use crate::local::world::operations::Ending;
 
 /// What goes wrong.
@@ -25,6 +25,10 @@ pub enum FaultKind {
     Unavailable,
     /// No answer at all; nothing is done.
     Timeout,
+    /// The connection is closed without an answer; nothing is done.
+    Closed,
+    /// The request is done, and the connection is closed without an answer.
+    DoneAndClosed,
     /// The request is done, and the answer breaks off.
     HalfAnswer,
     /// The request is done, and the answer is 500 `OperationTimedOut`.
@@ -132,7 +136,12 @@ pub(super) async fn before(
             tokio::time::sleep(Duration::from_millis(ms)).await;
             None
         }
-        FaultKind::HalfAnswer
+        FaultKind::Closed => {
+            line::cut(parts);
+            Some(service.fail(503))
+        }
+        FaultKind::DoneAndClosed
+        | FaultKind::HalfAnswer
         | FaultKind::LostAnswer
         | FaultKind::PartialAnswer
         | FaultKind::OperationFails
@@ -153,9 +162,14 @@ pub(super) fn ending(fault: Option<FaultKind>) -> Ending {
 pub(super) async fn after(
     fault: Option<FaultKind>,
     service: Service,
+    parts: &Parts,
     response: Response,
 ) -> Response {
     match fault {
+        Some(FaultKind::DoneAndClosed) => {
+            line::cut(parts);
+            response
+        }
         Some(FaultKind::LostAnswer) => service.refuse(Refusal::new(
             500,
             "OperationTimedOut",

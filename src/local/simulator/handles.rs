@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Counts, Fault, Limit, Simulator, arm};
+use super::{Counts, Fault, Limit, Sent, Simulator, Ticket, Trouble, arm, outside};
 use crate::local::storage::shelf::{self, Container};
+use crate::local::world::troubles;
 
 impl Simulator {
     /// Makes coming requests fail.
@@ -30,6 +31,49 @@ impl Simulator {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.storage.db.clock.now()
+    }
+
+    /// Begins a trouble of a container app.
+    ///
+    /// # Panics
+    /// When there is no such app, or the state cannot be written.
+    pub async fn app_trouble(&self, app: &str, trouble: Trouble) {
+        let app = app.to_owned();
+        let begun = self
+            .shared
+            .world
+            .run(move |db, now| troubles::begin(db, &app, &trouble, now));
+        begun.await.expect("the app is there");
+    }
+
+    /// Ends every trouble of a container app.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn heal_app(&self, app: &str) {
+        let app = app.to_owned();
+        let world = &self.shared.world;
+        let ended = world.run(move |db, now| troubles::end(db, Some(&app), now));
+        ended.await.expect("the state is writable");
+    }
+
+    /// Everything that channels and ticket systems took, in order, without secrets.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    pub async fn sent(&self) -> Vec<Sent> {
+        let sent = self.shared.world.run(|db, _| outside::sent(db));
+        sent.await.expect("the state is readable")
+    }
+
+    /// Every ticket of every system, and the incidents of the pager, in the order in which they
+    /// were made.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    pub async fn tickets(&self) -> Vec<Ticket> {
+        let tickets = self.shared.world.run(|db, _| outside::tickets(db));
+        tickets.await.expect("the state is readable")
     }
 
     /// Every change of the estate, a line each, in order. What was refused is not among them, and

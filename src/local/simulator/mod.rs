@@ -6,8 +6,11 @@ mod faults;
 mod graph;
 mod handles;
 mod identity;
+mod inbox;
 mod limits;
+mod line;
 mod logs;
+mod outside;
 mod permissions;
 mod record;
 mod service;
@@ -27,14 +30,17 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::get;
 
+pub use crate::local::world::troubles::{Heals, Trouble, TroubleKind};
 pub use faults::{Fault, FaultKind};
 pub use limits::{Counts, Limit};
 pub use logs::{LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryEngine};
+pub use outside::{Sent, Ticket};
 pub use service::Service;
 
+use super::clock::Clock;
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
-use super::telemetry::Fault as Trouble;
+use super::telemetry::Fault as Told;
 use super::world::operations::Ending;
 use super::world::{World, seed};
 use crate::estate::{Estate, Kind};
@@ -67,6 +73,7 @@ struct Shared {
     storage: Storage,
     world: World,
     address: String,
+    estate: Option<Estate>,
     faults: Faults,
     limits: Limits,
     permissions: Permissions,
@@ -76,7 +83,7 @@ struct Shared {
     /// What was asked of the estate that would change it, done or not: method and path.
     mutations: Mutex<Vec<String>>,
     /// What telemetry is to tell of, as it was asked for.
-    troubles: Mutex<Vec<(String, Trouble)>>,
+    troubles: Mutex<Vec<(String, Told)>>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -102,7 +109,7 @@ pub(super) struct Subject(Weak<Shared>);
 
 impl Subject {
     /// The world, and what goes wrong in it and shows only in telemetry. `None` when it has ended.
-    pub(super) fn look(&self) -> Option<(World, Vec<Trouble>)> {
+    pub(super) fn look(&self) -> Option<(World, Vec<Told>)> {
         let shared = self.0.upgrade()?;
         let troubles = shared
             .troubles
@@ -142,6 +149,7 @@ impl Simulator {
             storage,
             world,
             address,
+            estate: options.estate,
             faults: Faults::default(),
             limits: Limits::default(),
             permissions: Permissions::default(),
@@ -155,7 +163,12 @@ impl Simulator {
         });
         let router = router(Arc::clone(&shared));
         let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            let lines = line::Lines(listener);
+            let serving = axum::serve(
+                lines,
+                router.into_make_service_with_connect_info::<line::Cut>(),
+            );
+            if let Err(error) = serving.await {
                 tracing::error!(%error, "the simulator ended");
             }
         });
@@ -174,6 +187,11 @@ impl Simulator {
     /// What telemetry tells of.
     pub(super) fn subject(&self) -> Subject {
         Subject(Arc::downgrade(&self.shared))
+    }
+
+    /// The clock of the estate.
+    pub(super) fn clock(&self) -> Clock {
+        self.shared.storage.db.clock.clone()
     }
 
     /// Where it listens.
@@ -222,6 +240,12 @@ impl Simulator {
         &self.shared.identity_header
     }
 
+    /// Where people look at what would have been sent.
+    #[must_use]
+    pub fn inbox_url(&self) -> String {
+        format!("{}/inbox", self.url())
+    }
+
     /// What `/_sim` asks for in `x-sim-key`; new at every start.
     #[must_use]
     pub fn sim_key(&self) -> &str {
@@ -231,6 +255,7 @@ impl Simulator {
 
 fn router(shared: Arc<Shared>) -> Router {
     control::router(&shared)
+        .merge(inbox::router())
         .route("/msi/token", get(serve))
         .route("/{service}/{*rest}", axum::routing::any(serve))
         .fallback(|| async { refuse(404, "ResourceNotFound", "nothing is simulated here") })
@@ -291,7 +316,7 @@ async fn with_faults(shared: &Shared, service: Service, parts: &Parts, body: Byt
         Some(recorder) => recorder.note(parts, &body, response).await,
         None => response,
     };
-    faults::after(fault, service, response).await
+    faults::after(fault, service, parts, response).await
 }
 
 async fn answer(
@@ -306,6 +331,7 @@ async fn answer(
         Service::Vault => vault::answer(shared, parts).await,
         Service::Graph => graph::answer(shared, parts).await,
         Service::Logs => logs::answer(shared, parts, &body).await,
+        Service::Outside => outside::answer(shared, parts, body).await,
         Service::Identity => Ok(identity::answer(
             &shared.storage.key,
             &shared.identity_header,
@@ -325,7 +351,11 @@ impl Shared {
         let estate = match service {
             Service::Arm | Service::Vault => true,
             Service::Blob => !path.starts_with(&format!("/blob/{ACCOUNT}/")),
-            Service::Queue | Service::Graph | Service::Logs | Service::Identity => false,
+            Service::Queue
+            | Service::Graph
+            | Service::Logs
+            | Service::Identity
+            | Service::Outside => false,
         };
         if estate && !matches!(parts.method, Method::GET | Method::HEAD) {
             let line = format!("{} {path}", parts.method);

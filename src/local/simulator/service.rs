@@ -26,6 +26,8 @@ pub enum Service {
     Logs,
     /// Tokens of the managed identity.
     Identity,
+    /// What is no part of Azure: apps as callers see them, channels, ticket systems.
+    Outside,
 }
 
 const LOGIN: &str = "https://login.microsoftonline.com/22222222-3333-4444-8555-666666666666";
@@ -40,6 +42,7 @@ impl Service {
             "v1" => Self::Logs,
             "queue" => Self::Queue,
             "msi" => Self::Identity,
+            "outside" => Self::Outside,
             _ => Self::Blob,
         }
     }
@@ -53,7 +56,7 @@ impl Service {
             Self::Vault if refusal.status == 403 => json!({ "error": {
                 "code": code, "message": message, "innererror": { "code": "ForbiddenByRbac" },
             } }),
-            Self::Arm | Self::Vault | Self::Graph | Self::Logs => {
+            Self::Arm | Self::Vault | Self::Graph | Self::Logs | Self::Outside => {
                 json!({ "error": { "code": code, "message": message } })
             }
         };
@@ -76,7 +79,9 @@ impl Service {
                 format!("Bearer authorization=\"{LOGIN}\", resource=\"https://vault.azure.net\"")
             }
             Self::Graph => format!("Bearer realm=\"\", authorization_uri=\"{LOGIN}\""),
-            Self::Blob | Self::Queue | Self::Logs | Self::Identity => return None,
+            Self::Blob | Self::Queue | Self::Logs | Self::Identity | Self::Outside => {
+                return None;
+            }
         };
         HeaderValue::from_str(&text).ok()
     }
@@ -88,7 +93,9 @@ impl Service {
             Self::Blob | Self::Queue => Refusal::new(503, "ServerBusy", why),
             Self::Vault => Refusal::new(429, "Throttled", why),
             Self::Logs => Refusal::new(429, "ThrottledError", why),
-            Self::Arm | Self::Graph | Self::Identity => Refusal::new(429, "TooManyRequests", why),
+            Self::Arm | Self::Graph | Self::Identity | Self::Outside => {
+                Refusal::new(429, "TooManyRequests", why)
+            }
         });
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
@@ -108,7 +115,7 @@ impl Service {
             Self::Vault => vault::denied(parts),
             Self::Graph => graph::denied(),
             Self::Logs => logs::denied(),
-            Self::Blob | Self::Queue | Self::Identity => Refusal::new(
+            Self::Blob | Self::Queue | Self::Identity | Self::Outside => Refusal::new(
                 403,
                 "AuthorizationPermissionMismatch",
                 "This request is not authorized to perform this operation using this permission.",

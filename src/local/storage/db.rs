@@ -15,7 +15,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 const GROUP: usize = 256;
 
 /// Counted up when the tables change.
-const SHAPE: i64 = 4;
+const SHAPE: i64 = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -43,9 +43,18 @@ CREATE TABLE IF NOT EXISTS resources (
 CREATE INDEX IF NOT EXISTS resources_by_parent ON resources (parent);
 CREATE TABLE IF NOT EXISTS operations (
   id TEXT PRIMARY KEY, resource TEXT NOT NULL, body TEXT NOT NULL, began INTEGER NOT NULL, ends INTEGER NOT NULL,
-  applied INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0);
+  applied INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, why TEXT);
 CREATE INDEX IF NOT EXISTS operations_by_end ON operations (applied, ends);
 CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY AUTOINCREMENT, line TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS app_troubles (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, app TEXT NOT NULL, trouble TEXT NOT NULL, began INTEGER NOT NULL,
+  until INTEGER);
+CREATE TABLE IF NOT EXISTS sent (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, host TEXT NOT NULL, channel TEXT NOT NULL,
+  kind TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tickets (
+  system TEXT NOT NULL, host TEXT NOT NULL, id TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
+  open INTEGER NOT NULL, changed INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (system, host, id));
 CREATE TABLE IF NOT EXISTS queues (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS messages (
   id TEXT PRIMARY KEY, queue TEXT NOT NULL, text TEXT NOT NULL, inserted INTEGER NOT NULL,

@@ -4,6 +4,7 @@
 
 pub(super) mod operations;
 mod seed;
+pub(super) mod troubles;
 
 pub(super) use seed::{APPLICATIONS, seed, throughput, vault_folder};
 

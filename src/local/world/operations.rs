@@ -14,6 +14,8 @@ pub(in crate::local) struct Operation {
     pub(in crate::local) ends: i64,
     /// Whether it comes to nothing, and says so at its end.
     pub(in crate::local) failed: bool,
+    /// What it says then, where that is not that nothing was done.
+    pub(in crate::local) why: Option<String>,
 }
 
 /// What becomes of a change that was accepted.
@@ -73,6 +75,23 @@ pub(in crate::local) fn begin(
     Ok(id)
 }
 
+/// As [`begin`], of a change that is done and yet ends in a failure, which says `why`.
+pub(in crate::local) fn begin_failing(
+    db: &Connection,
+    resource: &str,
+    body: &Value,
+    began: i64,
+    ends: i64,
+    why: &str,
+) -> Result<String, Refusal> {
+    let id = begin(db, resource, body, began, ends)?;
+    db.execute(
+        "UPDATE operations SET failed = 1, why = ?2 WHERE id = ?1",
+        [&id, why],
+    )?;
+    Ok(id)
+}
+
 /// Whether something is under way on `resource`.
 pub(in crate::local) fn running(db: &Connection, resource: &str) -> Result<bool, Refusal> {
     Ok(db
@@ -88,7 +107,7 @@ pub(in crate::local) fn running(db: &Connection, resource: &str) -> Result<bool,
 pub(in crate::local) fn find(db: &Connection, id: &str) -> Result<Option<Operation>, Refusal> {
     Ok(db
         .query_row(
-            "SELECT resource, began, ends, failed FROM operations WHERE id = ?1",
+            "SELECT resource, began, ends, failed, why FROM operations WHERE id = ?1",
             [id],
             |row| {
                 Ok(Operation {
@@ -96,6 +115,7 @@ pub(in crate::local) fn find(db: &Connection, id: &str) -> Result<Option<Operati
                     began: row.get(1)?,
                     ends: row.get(2)?,
                     failed: row.get(3)?,
+                    why: row.get(4)?,
                 })
             },
         )

@@ -6,8 +6,9 @@ use chrono::{DateTime, SecondsFormat};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{Ask, empty, must_be_free, must_find, operations};
+use super::{Ask, empty, must_be_free, must_find, operations, revisions};
 use crate::local::storage::{Refusal, note};
+use crate::local::world::troubles::{self, Heals};
 use crate::local::world::{self, Resource};
 
 pub(super) const VERSION: &str = "2024-03-01";
@@ -16,7 +17,7 @@ pub(super) const REVISION: &str = "Microsoft.App/containerApps/revisions";
 pub(super) const REPLICA: &str = "Microsoft.App/containerApps/revisions/replicas";
 
 /// Update: what is sent is merged in. A change of the template makes a new revision, which runs
-/// when the operation has ended; the one before it is put away.
+/// when the operation has ended; with a single active revision, the others are put away then.
 pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
     let patch = ask.json()?;
     let (path, if_match, takes) = (ask.path.clone(), ask.if_match(), ask.takes());
@@ -34,9 +35,15 @@ pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
             }
             let (low, high) = replicas(&new)?;
             let name = path.name(0);
+            let ends = now + takes;
+            let mut why = None;
             if old["properties"]["template"] == new["properties"]["template"] {
+                revisions::check_traffic(db, &path.id, &new)?;
                 if old != new {
-                    note(db, &format!("{name}: settings changed"))?;
+                    note(
+                        db,
+                        &format!("{name}: {}", revisions::difference(&old, &new)),
+                    )?;
                 }
             } else {
                 let (was_low, was_high) = replicas(&old)?;
@@ -46,14 +53,32 @@ pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
                     let line = format!("{name}: replicas {was_low}-{was_high} -> {low}-{high}");
                     note(db, &line)?;
                 }
-                revise(db, &path.id, &old, &mut new, now, now + takes)?;
+                why = revise(db, &path.id, &old, &mut new, now, ends)?;
             }
             let mut under_way = new.clone();
-            under_way["properties"]["provisioningState"] = json!("InProgress");
+            let (was, is) = (&old["properties"], &mut under_way["properties"]);
+            is["provisioningState"] = json!("InProgress");
+            // What serves goes on serving until the operation has ended.
+            is["latestReadyRevisionName"] = was["latestReadyRevisionName"].clone();
+            is["configuration"]["activeRevisionsMode"] =
+                was["configuration"]["activeRevisionsMode"].clone();
+            if was["configuration"]["ingress"].is_object() {
+                is["configuration"]["ingress"]["traffic"] =
+                    was["configuration"]["ingress"]["traffic"].clone();
+            }
             world::put(db, &path.id, &under_way)?;
-            new["properties"]["latestReadyRevisionName"] =
-                new["properties"]["latestRevisionName"].clone();
-            world::operations::begin(db, &path.id, &new, now, now + takes)
+            if !revisions::is_multiple(&new) {
+                let ready = text(&new["properties"]["latestReadyRevisionName"]);
+                let latest = text(&new["properties"]["latestRevisionName"]);
+                revisions::put_away_but(db, &path.id, &[&ready, &latest], now, ends)?;
+            }
+            let state = &mut new["properties"]["provisioningState"];
+            if let Some(why) = why {
+                *state = json!("Failed");
+                return world::operations::begin_failing(db, &path.id, &new, now, ends, &why);
+            }
+            *state = json!("Succeeded");
+            world::operations::begin(db, &path.id, &new, now, ends)
         })
         .await?;
     let place = operations::place(
@@ -90,7 +115,7 @@ fn merge(into: &mut Value, patch: &Value) {
 }
 
 /// The least and the most replicas, as far as Azure takes them.
-fn replicas(app: &Value) -> Result<(i64, i64), Refusal> {
+pub(super) fn replicas(app: &Value) -> Result<(i64, i64), Refusal> {
     let scale = &app["properties"]["template"]["scale"];
     let number = |name: &str, default| match &scale[name] {
         Value::Null => Some(default),
@@ -108,7 +133,8 @@ fn replicas(app: &Value) -> Result<(i64, i64), Refusal> {
     }
 }
 
-/// Makes the revision that `new` runs as, and puts away the one that runs.
+/// Makes the revision that `new` runs as. Why it cannot be provisioned, if it cannot: then what ran
+/// goes on.
 fn revise(
     db: &Connection,
     app: &str,
@@ -116,11 +142,11 @@ fn revise(
     new: &mut Value,
     now: i64,
     ends: i64,
-) -> Result<(), Refusal> {
-    let before = text(&old["properties"]["latestRevisionName"]);
-    let before_id = format!("{app}/revisions/{before}");
-    let running = world::find(db, &before_id)?;
-    let name = format!("{}--{}", text(&old["name"]), suffix());
+) -> Result<Option<String>, Refusal> {
+    let app_name = text(&old["name"]);
+    let before = text(&old["properties"]["latestReadyRevisionName"]);
+    let running = world::find(db, &format!("{app}/revisions/{before}"))?;
+    let name = format!("{app_name}--{}", suffix());
     let fqdn = text(&old["properties"]["latestRevisionFqdn"]);
     let domain = fqdn.split_once('.').map_or("", |(_, domain)| domain);
     new["properties"]["latestRevisionName"] = json!(name);
@@ -137,6 +163,7 @@ fn revise(
         "type": REVISION,
         "properties": {
             "createdTime": time(now),
+            "fqdn": format!("{name}.{domain}"),
             "active": true,
             "replicas": 0,
             "trafficWeight": 0,
@@ -148,36 +175,38 @@ fn revise(
     });
     world::put(db, &id, &revision)?;
     let ready = &mut revision["properties"];
+    if troubles::spoils_revision(db, &app_name, now)? {
+        let why = "the container did not start: its readiness probe failed";
+        ready["healthState"] = json!("Unhealthy");
+        ready["provisioningState"] = json!("Failed");
+        ready["provisioningError"] = json!(why);
+        ready["runningState"] = json!("Failed");
+        world::operations::begin(db, &id, &revision, now, ends)?;
+        return Ok(Some(format!(
+            "Failed to provision revision for container app '{app_name}'. Error details: {why}"
+        )));
+    }
     ready["replicas"] = json!(count);
-    ready["trafficWeight"] = json!(100);
     ready["healthState"] = json!("Healthy");
     ready["provisioningState"] = json!("Provisioned");
     ready["runningState"] = json!("Running");
     world::operations::begin(db, &id, &revision, now, ends)?;
     for _ in 0..count {
-        let (id, replica) = replica(&id, &name, &text(&old["name"]), ends);
+        let (id, replica) = replica(&id, &name, &app_name, ends);
         world::operations::begin(db, &id, &replica, now, ends)?;
     }
-    if let Some(mut running) = running {
-        let gone = &mut running.body["properties"];
-        gone["active"] = json!(false);
-        gone["replicas"] = json!(0);
-        gone["trafficWeight"] = json!(0);
-        gone["runningState"] = json!("Stopped");
-        world::operations::begin(db, &running.key, &running.body, now, ends)?;
-        for replica in all_replicas(db, &running.key)? {
-            world::operations::begin(db, &replica.key, &Value::Null, now, ends)?;
-        }
-    }
-    Ok(())
+    new["properties"]["latestReadyRevisionName"] = json!(name);
+    // New replicas begin afresh, as after a restart.
+    troubles::heal(db, &app_name, Heals::Restart, now, ends)?;
+    Ok(None)
 }
 
-fn all_replicas(db: &Connection, revision: &str) -> Result<Vec<Resource>, Refusal> {
+pub(super) fn all_replicas(db: &Connection, revision: &str) -> Result<Vec<Resource>, Refusal> {
     world::children(db, &format!("{revision}/replicas"), "", i64::MAX)
 }
 
 /// A replica that began at `at`, with its id.
-fn replica(revision: &str, name: &str, app: &str, at: i64) -> (String, Value) {
+pub(super) fn replica(revision: &str, name: &str, app: &str, at: i64) -> (String, Value) {
     let name = format!("{name}-{}-{}", suffix(), suffix());
     let id = format!("{revision}/replicas/{name}");
     let body = json!({
@@ -214,13 +243,14 @@ pub(super) async fn restart(ask: &Ask<'_>) -> Result<Response, Refusal> {
                 let (id, replica) = replica(&id, &name, path.name(0), now);
                 world::put(db, &id, &replica)?;
             }
+            troubles::heal(db, path.name(0), Heals::Restart, now, now)?;
             note(db, &format!("{name}: restarted"))
         })
         .await?;
     Ok(empty(StatusCode::OK))
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 

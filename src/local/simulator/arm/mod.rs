@@ -7,6 +7,8 @@ mod cosmos;
 mod logs;
 mod operations;
 mod path;
+mod redis;
+mod revisions;
 mod storage;
 
 pub(super) use alerts::raise;
@@ -62,6 +64,16 @@ const TYPES: &[(&str, &str, Option<usize>)] = &[
         apps::VERSION,
         None,
     ),
+    (
+        "Microsoft.App/containerApps/revisions/activate",
+        apps::VERSION,
+        None,
+    ),
+    (
+        "Microsoft.App/containerApps/revisions/deactivate",
+        apps::VERSION,
+        None,
+    ),
     (apps::REPLICA, apps::VERSION, None),
     ("Microsoft.App/managedEnvironments", apps::VERSION, None),
     (
@@ -76,6 +88,8 @@ const TYPES: &[(&str, &str, Option<usize>)] = &[
     (logs::WORKSPACE, "2023-09-01", None),
     (logs::TABLE, "2022-10-01", None),
     (alerts::ALERT, "2019-03-01", None),
+    (redis::CACHE, redis::VERSION, Some(1)),
+    ("Microsoft.Cache/redis/flush", redis::VERSION, None),
 ];
 
 /// One request, with what its path names.
@@ -176,6 +190,13 @@ pub(super) async fn answer(
         (&Method::POST, "Microsoft.App/containerApps/revisions/restart", true) => {
             apps::restart(&ask).await
         }
+        (&Method::POST, "Microsoft.App/containerApps/revisions/activate", true) => {
+            revisions::activate(&ask, true).await
+        }
+        (&Method::POST, "Microsoft.App/containerApps/revisions/deactivate", true) => {
+            revisions::activate(&ask, false).await
+        }
+        (&Method::POST, "Microsoft.Cache/redis/flush", true) => redis::flush(&ask).await,
         (&Method::PUT, storage::POLICY, false) => storage::set_policy(&ask).await,
         (&Method::PATCH, logs::TABLE, false) => logs::update(&ask).await,
         _ => {
@@ -191,7 +212,11 @@ impl Ask<'_> {
         let found = self
             .shared
             .world
-            .run(move |db, _| must_find(db, &path))
+            .run(move |db, now| {
+                let mut found = must_find(db, &path)?;
+                revisions::seen(db, now, &mut found)?;
+                Ok(found)
+            })
             .await?;
         Ok(shown(&self.shared.address, found))
     }
@@ -205,11 +230,15 @@ impl Ask<'_> {
         let mut rows = self
             .shared
             .world
-            .run(move |db, _| {
+            .run(move |db, now| {
                 if let Some(parent) = path.parent() {
                     must_find(db, &parent)?;
                 }
-                world::children(db, &id, &after, limit)
+                let mut rows = world::children(db, &id, &after, limit)?;
+                for row in &mut rows {
+                    revisions::seen(db, now, row)?;
+                }
+                Ok(rows)
             })
             .await?;
         let more = rows.len() > most;

@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use chrono::{DateTime, SecondsFormat};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::path::Path;
-use super::{Shared, missing, shown};
+use super::{Shared, missing, redis, shown};
 use crate::local::storage::Refusal;
 use crate::local::world::{self, operations};
 
@@ -18,32 +18,47 @@ const REGION: &str = "japaneast";
 /// What an operation says that came to nothing.
 struct Failed {
     code: &'static str,
-    message: &'static str,
+    message: String,
 }
 
-const FAILED: Failed = Failed {
-    code: "OperationFailed",
-    message: "The operation failed. Nothing was changed.",
-};
+impl Failed {
+    fn of(why: Option<String>) -> Self {
+        let nothing = "The operation failed. Nothing was changed.";
+        Self {
+            code: if why.is_some() {
+                "ContainerAppOperationError"
+            } else {
+                "OperationFailed"
+            },
+            message: why.unwrap_or_else(|| nothing.to_owned()),
+        }
+    }
+}
 
 /// A request to be told how far an operation is.
 pub(super) struct Poll {
     id: String,
     /// Whether the status is asked for, or the result.
     status: bool,
+    /// The subscription, where a cache's provider is asked.
+    cache: Option<String>,
 }
 
 impl Poll {
     pub(super) fn read(path: &Path) -> Option<Self> {
         let (_, last) = path.kind.split_once("/locations/")?;
         let status = match last {
-            "operationsstatus" | "operationstatuses" => true,
+            "operationsstatus" | "operationstatuses" | "asyncoperations" => true,
             "operationresults" | "containerappoperationresults" => false,
             _ => return None,
         };
         Some(Self {
             id: path.name(1).to_owned(),
             status,
+            cache: path
+                .kind
+                .starts_with("microsoft.cache/")
+                .then(|| path.subscription()),
         })
     }
 
@@ -64,26 +79,15 @@ impl Poll {
             .await?;
         let (operation, done, resource) = found;
         if self.status {
-            let text = |ms| {
-                let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
-                at.to_rfc3339_opts(SecondsFormat::Millis, true)
-            };
-            let mut body = json!({
-                "name": self.id,
-                "status": if done { "Succeeded" } else { "InProgress" },
-                "startTime": text(operation.began),
-            });
-            if done {
-                body["endTime"] = json!(text(operation.ends));
-            }
-            if done && operation.failed {
-                body["status"] = json!("Failed");
-                body["error"] = json!({ "code": FAILED.code, "message": FAILED.message });
-            }
-            return Ok(Json(body).into_response());
+            return Ok(Json(self.status_of(operation, done)).into_response());
         }
         if done && operation.failed {
-            return Err(Refusal::new(409, FAILED.code, FAILED.message));
+            let failed = Failed::of(operation.why);
+            return Err(Refusal::new(409, failed.code, failed.message));
+        }
+        if done && self.cache.is_some() {
+            // What was asked for has no result but that it was done.
+            return Ok(Json(self.status_of(operation, done)).into_response());
         }
         if done {
             let resource = resource.ok_or_else(|| missing(&operation.resource))?;
@@ -91,6 +95,32 @@ impl Poll {
         }
         let here = format!("{}{}", shared.address, parts.uri);
         Ok((StatusCode::ACCEPTED, [("location", here)]).into_response())
+    }
+}
+
+impl Poll {
+    fn status_of(&self, operation: operations::Operation, done: bool) -> Value {
+        let text = |ms| {
+            let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+            at.to_rfc3339_opts(SecondsFormat::Millis, true)
+        };
+        let mut body = json!({
+            "name": self.id,
+            "status": if done { "Succeeded" } else { "InProgress" },
+            "startTime": text(operation.began),
+        });
+        if done {
+            body["endTime"] = json!(text(operation.ends));
+        }
+        if done && operation.failed {
+            let failed = Failed::of(operation.why);
+            body["status"] = json!("Failed");
+            body["error"] = json!({ "code": failed.code, "message": failed.message });
+        }
+        match &self.cache {
+            Some(subscription) => redis::status(subscription, &self.id, body),
+            None => body,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod apps;
 mod cosmos;
 mod identities;
 mod logs;
+mod redis;
 mod storage;
 mod vault;
 
@@ -60,10 +61,10 @@ pub(in crate::local) async fn seed(
                         add(db, storage::account(resource, at))?;
                         storage::blobs(db, &resource.name, at)?;
                     }
+                    Kind::Redis => add(db, redis::cache(resource))?,
                     Kind::ResourceGroup
                     | Kind::CosmosAccount
                     | Kind::SearchService
-                    | Kind::Redis
                     | Kind::Registry => {}
                 }
             }
