@@ -6,8 +6,8 @@ mod follow;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
-mod oncall;
 mod notify;
+mod oncall;
 #[cfg(feature = "local")]
 mod package;
 #[cfg(feature = "local")]

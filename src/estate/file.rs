@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::logs::Mark;
 use super::oncall::OnCallFile;
 use super::windows::WindowFile;
-use crate::domain::{ChangeKind, Mode};
+use crate::domain::{ChangeKind, Contact, Mode};
 
 /// The estate and its policies.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,6 +35,9 @@ pub(super) struct File {
     /// What is looked at before another index of a Cosmos container is proposed.
     #[serde(default)]
     pub(super) indexing: Indexing,
+    /// How incidents are merged, escalated and told.
+    #[serde(default)]
+    pub(super) incidents: super::incidents::Written,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
@@ -133,6 +136,9 @@ pub(super) struct Tenant {
     pub(super) id: String,
     /// As people know it.
     pub(super) name: Option<String>,
+    /// Who of the tenant is told of incidents that are its own.
+    #[serde(default)]
+    pub(super) contacts: Vec<Contact>,
 }
 
 /// When certificates, secrets and keys count as near their end.

@@ -4,6 +4,7 @@
 mod channels;
 mod check;
 mod file;
+mod incidents;
 mod logs;
 mod oncall;
 mod policy;
@@ -19,6 +20,7 @@ pub use channels::{
     Channel, ChannelKind, Login, MailSecurity, Servicenow, Smtp, Target, Way, is_loopback,
 };
 pub use check::Problem;
+pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
 pub use policy::Policy;
@@ -47,6 +49,7 @@ pub struct Estate {
     pub windows: Vec<QuietWindow>,
     /// The ways by which people and ticket systems are told.
     pub channels: Vec<Channel>,
+    pub incidents: IncidentPolicy,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -94,6 +97,8 @@ pub struct Tenant {
     /// As telemetry has it in `Properties.tenantId`.
     pub id: String,
     pub name: String,
+    /// Who of the tenant is told of its own incidents.
+    pub contacts: Vec<crate::domain::Contact>,
 }
 
 /// What is wrong with an estate file, all of it.
@@ -229,6 +234,7 @@ impl Reader<'_> {
             }
             tenants.push(Tenant {
                 name: tenant.name.unwrap_or_else(|| tenant.id.clone()),
+                contacts: tenant.contacts,
                 id: tenant.id,
             });
         }
@@ -269,6 +275,8 @@ impl Reader<'_> {
         let oncall = self.oncall(file.oncall);
         let windows = self.windows(file.windows);
         let channels = self.channels(file.channels, &ids);
+        let incidents = self.incidents(file.incidents);
+        self.reachable(&incidents, &oncall, &channels, &tenants);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -288,6 +296,7 @@ impl Reader<'_> {
             oncall,
             windows,
             channels,
+            incidents,
             policies,
             resources,
         }

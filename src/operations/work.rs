@@ -266,7 +266,9 @@ fn gave_up(run: &Run) -> Finding {
 ///
 /// Returns how many runs were finished; one that cannot be settled stops no other.
 pub async fn sweep(app: &App, within: Duration) -> anyhow::Result<usize> {
-    let names = app.store()?.list_all("inbox/").await?;
+    let mut names = app.store()?.list_all("inbox/").await?;
+    // Somebody may have to be woken: alerts first.
+    names.sort_by_key(|name| !name.starts_with("inbox/alert-"));
     let deadline = tokio::time::Instant::now() + within;
     let done = stream::iter(names)
         .map(|name| async move {

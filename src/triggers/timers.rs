@@ -10,7 +10,8 @@ use super::envelope::{data, done};
 use super::web::Problem;
 use crate::app::App;
 use crate::domain::Cadence;
-use crate::operations::{maintenance, sweep};
+use crate::notify;
+use crate::operations::{incidents, maintenance, sweep};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -19,10 +20,25 @@ const SWEEP: Duration = Duration::from_secs(45);
 
 pub(super) async fn minute(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     data(&body, "tick")?;
-    let finished = sweep(&app, SWEEP).await?;
+    // Beside each other: a long run keeps nobody from being told.
+    let (finished, incidents, drained) = tokio::join!(
+        sweep(&app, SWEEP),
+        incidents::tick(&app, SWEEP),
+        notify::drain(&app, SWEEP),
+    );
+    let (finished, incidents, drained) = (finished?, incidents?, drained?);
     app.heartbeat().await;
+    for finding in &drained.findings {
+        tracing::warn!(
+            code = finding.code,
+            subject = finding.subject,
+            "{}",
+            finding.message
+        );
+    }
     Ok(done(format!(
-        "{finished} runs finished that nobody had started"
+        "{finished} runs finished that nobody had started; {incidents}; {} notices delivered, {} wait",
+        drained.delivered, drained.waiting
     )))
 }
 

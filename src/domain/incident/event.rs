@@ -83,8 +83,10 @@ pub enum IncidentEvent {
         by: String,
         reason: String,
     },
-    /// These are to be told: decided here, once, and posted after it.
+    /// These are to be told, for these reasons: decided here, once, and posted after it. A reason
+    /// may have nobody to be told.
     Telling {
+        reasons: Vec<String>,
         notices: Vec<Notice>,
     },
     /// These are in the outbox.

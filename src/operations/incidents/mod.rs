@@ -1,16 +1,257 @@
-//! Alerts as they become known: stored, paired and held against the estate.
+//! Incidents: from a signal to whoever has to hear of it, and to the end.
+//!
+//! Signals of rules, probes and webhooks are [taken](take) into the newest incident of their key
+//! (`absorb`), or open the next. What happens is a chain of events in the journal; the document is
+//! its projection (`state`). What time makes of it and who is told is a pure plan (`plan`), made
+//! whenever something happens and by the minute tick.
 
+mod absorb;
+mod corroborate;
+mod hold;
+mod plan;
+#[cfg(test)]
+mod properties;
+mod receive;
 mod record;
+mod roster;
+mod say;
+mod state;
+#[cfg(test)]
+mod stories;
+mod storm;
+mod tick;
+mod triage;
+mod view;
 
 pub use record::{AlertRecord, Target};
+pub use say::{Refusal, Said, say};
+pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};
+pub use storm::Member;
+pub use tick::{Ticked, tick};
+pub use view::{Filter, IncidentPage, Line, Shown, find, list, show};
 
-use serde_json::value::RawValue;
+pub use receive::investigate;
+pub(super) use receive::receive;
+
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::{Alert, Finding};
-use crate::journal::{Event, Journal, Run, TaskReport, Work, note};
+use crate::domain::{Alert, Class, Condition, GroupKey, IncidentEvent, IncidentId, Signal};
+use crate::journal::Work;
+use crate::notify;
+use crate::store::{Created, Error};
+use absorb::{Verdict, absorb};
+use hold::{Held, document};
+use roster::Surroundings;
 
-const TASK: &str = "receive_alert";
+/// What became of a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The incident that it belongs to; `None` if it ends something that nobody knows.
+    pub incident: Option<IncidentId>,
+    /// False if it was known before.
+    pub news: bool,
+}
+
+/// Which incident of a key is the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Latest {
+    number: u32,
+}
+
+fn latest_path(key: &GroupKey) -> String {
+    format!("incident-keys/{}.json", key.hash())
+}
+
+/// Takes a signal: when this returns, its incident is written, and whoever is to hear of it is in
+/// the outbox. Safe to repeat, and from any number of processes.
+///
+/// Errors: the store, or an estate that cannot be read.
+pub async fn take(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
+    take_all(app, std::slice::from_ref(signal)).await
+}
+
+/// Takes signals of one key and occurrence together: nobody is told of what has ended already.
+pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Taken> {
+    let Some(first) = signals.first() else {
+        anyhow::bail!("no signal was given");
+    };
+    let key = &first.key;
+    let surroundings = Surroundings::read(app).await?;
+    let policy = surroundings.policy();
+    let store = app.store()?;
+    let path = latest_path(key);
+    let mut number = match store.get::<Latest>(&path).await? {
+        Some(stored) => stored.value.number,
+        None if first.condition == Condition::Resolved => {
+            return ended_in_a_storm(app, first).await;
+        }
+        None => 1,
+    };
+    loop {
+        let id = IncidentId::new(key, number);
+        let known = store.get::<Incident>(&document(&id)).await?;
+        let known = known.map(|stored| stored.value);
+        let is_new = known.as_ref().is_none_or(|known| known.opened.is_none());
+        if first.condition == Condition::Resolved {
+            let is_known = known.is_some_and(|k| k.occurrences.contains_key(&first.occurrence));
+            let taken = if is_known {
+                None
+            } else {
+                Some(ended_in_a_storm(app, first).await?)
+            };
+            if let Some(taken) = taken
+                && (is_new || taken.incident.is_some())
+            {
+                return Ok(taken);
+            }
+        }
+        if is_new && *key != storm::key() && first.class != Class::Security {
+            if let Some(began) = storm::gate(app, policy).await? {
+                return swallowed(app, policy, first, began).await;
+            }
+        }
+        if is_new {
+            put_latest(app, key, number).await?;
+        }
+        let Some(mut held) = Held::take(app, &id, is_new.then_some(key)).await? else {
+            anyhow::bail!("incident {id} has vanished");
+        };
+        let (mut news, mut next) = (false, false);
+        for signal in signals {
+            match absorb(&held.incident, signal, policy, app.clock.now()) {
+                Verdict::Events(events) => {
+                    for event in events {
+                        held.add(event).await?;
+                    }
+                    news = true;
+                }
+                Verdict::Next(events) => {
+                    for event in events {
+                        held.add(event).await?;
+                    }
+                    next = true;
+                    break;
+                }
+                Verdict::Nothing => {}
+            }
+        }
+        let means = surroundings.means(app, &held.incident);
+        let (_, told) = held.finish(means.as_ref()).await?;
+        if told {
+            hand_over(app, &id).await;
+        }
+        if !next {
+            let incident = Some(id);
+            return Ok(Taken { incident, news });
+        }
+        number += 1;
+    }
+}
+
+/// Hands over at once what can be; the minute tick goes on with the rest.
+async fn hand_over(app: &App, id: &IncidentId) {
+    if let Err(error) = notify::deliver(app, id).await {
+        tracing::warn!(incident = %id, error = format!("{error:#}"), "not handed over at once");
+    }
+}
+
+async fn put_latest(app: &App, key: &GroupKey, number: u32) -> Result<(), Error> {
+    let (store, path) = (app.store()?, latest_path(key));
+    let latest = Latest { number };
+    loop {
+        match store.get::<Latest>(&path).await? {
+            Some(stored) if stored.value.number >= number => return Ok(()),
+            Some(stored) => match store.replace(&path, &latest, &stored.etag, None).await {
+                Ok(_) => return Ok(()),
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            },
+            None => {
+                if let Created::New(_) = store.create(&path, &latest).await? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Lists a signal under the incident of the storm that is on.
+async fn swallowed(
+    app: &App,
+    policy: &crate::estate::IncidentPolicy,
+    signal: &Signal,
+    began: chrono::DateTime<chrono::Utc>,
+) -> anyhow::Result<Taken> {
+    let standing = storm::signal(policy, began, signal.priority);
+    // Boxed: a storm's own incident is taken like every other.
+    let taken = Box::pin(take(app, &standing)).await?;
+    let id = match &taken.incident {
+        Some(id) => id.clone(),
+        None => anyhow::bail!("the incident of the storm could not be opened"),
+    };
+    let news = storm::join(app, &id, signal).await?;
+    Ok(Taken {
+        incident: Some(id),
+        news,
+    })
+}
+
+/// The end of something that has no incident of its own: a storm may have swallowed it.
+async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
+    let none = Taken {
+        incident: None,
+        news: false,
+    };
+    let Some(latest) = app
+        .store()?
+        .get::<Latest>(&latest_path(&storm::key()))
+        .await?
+    else {
+        return Ok(none);
+    };
+    let id = IncidentId::new(&storm::key(), latest.value.number);
+    Ok(if storm::clear(app, &id, &signal.occurrence).await? {
+        Taken {
+            incident: Some(id),
+            news: true,
+        }
+    } else {
+        none
+    })
+}
+
+/// Writes down that something happened to an incident that is there, and does what follows from it.
+///
+/// Errors: there is no such incident, or the store.
+pub async fn happened(
+    app: &App,
+    id: &IncidentId,
+    event: IncidentEvent,
+) -> anyhow::Result<Incident> {
+    let surroundings = Surroundings::read(app).await?;
+    let Some(mut held) = Held::take(app, id, None).await? else {
+        anyhow::bail!("there is no incident {id}");
+    };
+    held.add(event).await?;
+    let means = surroundings.means(app, &held.incident);
+    let (incident, told) = held.finish(means.as_ref()).await?;
+    if told {
+        hand_over(app, id).await;
+    }
+    Ok(incident)
+}
+
+/// The newest incident of a key.
+pub async fn current(app: &App, key: &GroupKey) -> anyhow::Result<Option<Incident>> {
+    let store = app.store()?;
+    let Some(latest) = store.get::<Latest>(&latest_path(key)).await? else {
+        return Ok(None);
+    };
+    let id = IncidentId::new(key, latest.value.number);
+    let stored = store.get::<Incident>(&document(&id)).await?;
+    Ok(stored.map(|s| s.value).filter(|i| i.opened.is_some()))
+}
 
 /// The work that an alert is.
 #[must_use]
@@ -21,61 +262,4 @@ pub fn work_of(alert: &Alert) -> Work {
         severity: alert.severity.map(|s| format!("{s:?}")),
         condition: alert.condition.as_str().to_owned(),
     }
-}
-
-/// Files an alert with its pair. Safe to repeat.
-pub(super) async fn receive(
-    app: &App,
-    journal: &mut Journal<'_>,
-    run: &mut Run,
-    payload: &RawValue,
-) -> anyhow::Result<()> {
-    if run.has_finished(TASK) {
-        return Ok(());
-    }
-    let started = app.clock.now();
-    note(
-        journal,
-        run,
-        Event::TaskStarted { task: TASK.into() },
-        started,
-    )
-    .await?;
-    let alert = Alert::parse(payload.get().as_bytes())?;
-    // An alert is filed even if the estate file is broken: that night it is needed most.
-    let (targets, findings) = match app.estate() {
-        Ok(estate) => {
-            let targets = Target::find(&alert, estate);
-            let findings = targets.iter().filter(|t| t.stamp.is_none()).map(outside);
-            let findings = findings.collect();
-            (targets, findings)
-        }
-        Err(error) => (Vec::new(), vec![unreadable(&error)]),
-    };
-    let record = record::file(app, &alert, &targets, &run.id).await?;
-    let report = TaskReport::done(TASK, started, app.clock.now(), record.summary(), findings);
-    note(
-        journal,
-        run,
-        Event::TaskFinished { report },
-        app.clock.now(),
-    )
-    .await?;
-    Ok(())
-}
-
-fn outside(target: &Target) -> Finding {
-    Finding::new(
-        "target-outside-estate",
-        &target.id,
-        "the alert names something that is not in the estate: it is recorded and never acted on",
-    )
-}
-
-fn unreadable(error: &anyhow::Error) -> Finding {
-    Finding::new(
-        "estate-unreadable",
-        "estate",
-        format!("the targets could not be held against the estate: {error:#}"),
-    )
 }

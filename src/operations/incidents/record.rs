@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::{Alert, Condition};
+use crate::domain::{Alert, Condition, IncidentId};
 use crate::estate::Estate;
 use crate::journal::RunId;
 use crate::store::{Created, Error};
@@ -16,6 +16,9 @@ pub struct AlertRecord {
     pub targets: Vec<Target>,
     pub fired: Option<Delivery>,
     pub resolved: Option<Delivery>,
+    /// The incident that it belongs to, once it was taken into one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
 }
 
 /// One resource that an alert names. The id is the sender's word and good for reading only: what
@@ -55,6 +58,7 @@ impl AlertRecord {
             targets: targets.to_vec(),
             fired: None,
             resolved: None,
+            incident: None,
         }
     }
 
@@ -121,6 +125,27 @@ pub(super) async fn file(
                     Err(e) => return Err(e),
                 }
             }
+        }
+    }
+}
+
+/// Writes down which incident an alert belongs to.
+pub(super) async fn belongs(app: &App, alert: &Alert, incident: &IncidentId) -> Result<(), Error> {
+    let store = app.store()?;
+    let path = format!("alerts/{}.json", alert.pair_key());
+    loop {
+        let Some(stored) = store.get::<AlertRecord>(&path).await? else {
+            return Ok(());
+        };
+        if stored.value.incident.as_ref() == Some(incident) {
+            return Ok(());
+        }
+        let mut record = stored.value;
+        record.incident = Some(incident.clone());
+        match store.replace(&path, &record, &stored.etag, None).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,0 +1,197 @@
+//! What a signal does to the newest incident of its key. Pure.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::state::{Incident, Status};
+use crate::domain::{Condition, IncidentEvent, Signal, Trust};
+use crate::estate::IncidentPolicy;
+
+/// Who acts when no person does.
+pub(super) const OURSELVES: &str = "poolkeeper";
+
+/// What is to be done about a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// These happen to the incident.
+    Events(Vec<IncidentEvent>),
+    /// These happen to the incident, which is over then; the signal opens the next one of its key.
+    Next(Vec<IncidentEvent>),
+    /// It is known, or there is nothing that it could be about.
+    Nothing,
+}
+
+/// Judges a signal by the incident as it stands; a blank incident is one that begins now.
+pub(super) fn absorb(
+    incident: &Incident,
+    signal: &Signal,
+    policy: &IncidentPolicy,
+    now: DateTime<Utc>,
+) -> Verdict {
+    match signal.condition {
+        Condition::Fired => fired(incident, signal, policy, now),
+        Condition::Resolved => cleared(incident, signal, policy, now),
+    }
+}
+
+fn fired(
+    incident: &Incident,
+    signal: &Signal,
+    policy: &IncidentPolicy,
+    now: DateTime<Utc>,
+) -> Verdict {
+    let fire = |why: String| IncidentEvent::Fired {
+        signal: Box::new(signal.clone()),
+        why,
+    };
+    if incident.opened.is_none() {
+        return Verdict::Events(vec![fire("the first of its kind".into())]);
+    }
+    let known = incident.occurrences.get(&signal.occurrence);
+    if known.is_some_and(|one| one.fired.is_some()) {
+        // Said before. Only what has become worse since is news.
+        let worse = signal.priority > incident.priority;
+        let open = known.is_some_and(|one| one.cleared.is_none());
+        if worse && open && incident.status != Status::Resolved {
+            let why = format!("the same occurrence, and {} now", signal.priority);
+            return Verdict::Events(vec![fire(why)]);
+        }
+        return Verdict::Nothing;
+    }
+    // Its end came first, by another way: it is over, and nobody needs to be woken.
+    if known.is_some_and(|one| one.cleared.is_some()) {
+        return Verdict::Nothing;
+    }
+    if incident.status == Status::Resolved {
+        let ended = incident.resolved.unwrap_or(now);
+        return if now - ended <= policy.reopen_within {
+            let ago = ago(now - ended);
+            let reason = format!("it fired again {ago} after it was resolved");
+            Verdict::Events(vec![
+                IncidentEvent::Reopened {
+                    by: OURSELVES.into(),
+                    reason: reason.clone(),
+                },
+                fire(reason),
+            ])
+        } else {
+            Verdict::Next(Vec::new())
+        };
+    }
+    let last = incident.last_fired.unwrap_or(now);
+    let since = now - last;
+    if since > policy.dedupe {
+        // Whoever knows of the old one does not know of this.
+        let reason = format!(
+            "it fires again after {}, longer than signals are taken for the same ({})",
+            ago(since),
+            ago(policy.dedupe)
+        );
+        return if incident.is_for_people() {
+            Verdict::Events(vec![
+                fire(reason.clone()),
+                IncidentEvent::Reopened {
+                    by: OURSELVES.into(),
+                    reason,
+                },
+            ])
+        } else {
+            Verdict::Next(vec![IncidentEvent::Resolved {
+                by: OURSELVES.into(),
+                reason: format!("{reason}: it goes on as a new incident"),
+            }])
+        };
+    }
+    let why = format!(
+        "same {}; it last fired {} ago, within {}",
+        incident.key,
+        ago(since),
+        ago(policy.dedupe)
+    );
+    let mut events = vec![fire(why)];
+    if incident.status == Status::Mitigated && !is_flapping(incident, policy, now) {
+        events.push(IncidentEvent::Reopened {
+            by: OURSELVES.into(),
+            reason: "it fired again".into(),
+        });
+    }
+    Verdict::Events(events)
+}
+
+fn cleared(
+    incident: &Incident,
+    signal: &Signal,
+    policy: &IncidentPolicy,
+    now: DateTime<Utc>,
+) -> Verdict {
+    if incident.opened.is_none() || matches!(signal.trust, Trust::Denied { .. }) {
+        return Verdict::Nothing;
+    }
+    let known = incident.occurrences.get(&signal.occurrence);
+    if known.is_some_and(|one| one.cleared.is_some()) {
+        return Verdict::Nothing;
+    }
+    if known.is_none() && incident.status == Status::Resolved {
+        return Verdict::Nothing;
+    }
+    let mut events = vec![IncidentEvent::Cleared {
+        occurrence: signal.occurrence.clone(),
+        by: OURSELVES.into(),
+        reason: signal.text.clone(),
+    }];
+    let others = incident.occurrences.iter().any(|(name, one)| {
+        *name != signal.occurrence && one.fired.is_some() && one.cleared.is_none()
+    });
+    if known.is_none() || others || matches!(incident.status, Status::Resolved) {
+        return Verdict::Events(events);
+    }
+    let by = || OURSELVES.to_owned();
+    if incident.is_for_people() {
+        if incident.status != Status::Mitigated {
+            events.push(IncidentEvent::Mitigated {
+                by: by(),
+                reason: "it fires no more; only a person may end it".into(),
+            });
+        }
+    } else if is_flapping(incident, policy, now) {
+        if incident.status != Status::Mitigated {
+            events.push(IncidentEvent::Mitigated {
+                by: by(),
+                reason: format!(
+                    "it comes and goes: it is over when it has been calm for {}",
+                    ago(policy.calm)
+                ),
+            });
+        }
+    } else {
+        events.push(IncidentEvent::Resolved {
+            by: by(),
+            reason: signal.text.clone(),
+        });
+    }
+    Verdict::Events(events)
+}
+
+/// Whether it turned between firing and not firing so often that neither is to be believed.
+pub(super) fn is_flapping(
+    incident: &Incident,
+    policy: &IncidentPolicy,
+    now: DateTime<Utc>,
+) -> bool {
+    let recent = incident
+        .turns
+        .iter()
+        .filter(|at| now - **at <= policy.flap_window);
+    recent.count() >= policy.flaps as usize
+}
+
+/// A span as people say it.
+pub(super) fn ago(span: Duration) -> String {
+    let minutes = span.num_minutes().max(0);
+    match minutes {
+        0 => "less than a minute".into(),
+        1 => "1 minute".into(),
+        2..=119 => format!("{minutes} minutes"),
+        120..=2879 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}

@@ -1,0 +1,132 @@
+//! An alert that came by webhook: filed with its pair, held against Azure, taken as a signal.
+
+use serde_json::value::RawValue;
+
+use super::corroborate::corroborate;
+use super::record::{self, Target};
+use super::{happened, take_all, triage};
+use crate::app::App;
+use crate::domain::{
+    Alert, Class, Condition, Finding, GroupKey, IncidentId, Priority, Signal, Trust,
+};
+use crate::journal::{Event, Journal, Run, TaskReport, note};
+
+const TASK: &str = "receive_alert";
+
+/// Files an alert with its pair, and takes it into its incident. Safe to repeat.
+pub(crate) async fn receive(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    payload: &RawValue,
+) -> anyhow::Result<()> {
+    if run.has_finished(TASK) {
+        return Ok(());
+    }
+    let started = app.clock.now();
+    note(
+        journal,
+        run,
+        Event::TaskStarted { task: TASK.into() },
+        started,
+    )
+    .await?;
+    let alert = Alert::parse(payload.get().as_bytes())?;
+    // An alert is filed even if the estate file is broken: that night it is needed most.
+    let (targets, mut findings) = match app.estate() {
+        Ok(estate) => {
+            let targets = Target::find(&alert, estate);
+            let findings = targets.iter().filter(|t| t.stamp.is_none()).map(outside);
+            let findings = findings.collect();
+            (targets, findings)
+        }
+        Err(error) => (Vec::new(), vec![unreadable(&error)]),
+    };
+    let record = record::file(app, &alert, &targets, &run.id).await?;
+    let triage = triage::triage(app, &alert, &targets).await?;
+    findings.extend(triage.findings);
+    let mut signal = triage.signal;
+    if let Trust::Denied { why } = &signal.trust {
+        findings.push(Finding::new("alert-unknown", &alert.id, why));
+        signal = unknown(&signal);
+    }
+    // Of two deliveries, the one that is worked last knows of both.
+    let mut signals = vec![signal];
+    if let (Condition::Fired, Some(resolved)) = (alert.condition, &record.resolved) {
+        signals.push(Signal {
+            condition: Condition::Resolved,
+            at: resolved.at,
+            text: "the alert was resolved before its firing was worked".into(),
+            ..signals[0].clone()
+        });
+    }
+    let taken = take_all(app, &signals).await?;
+    let mut summary = record.summary();
+    if let Some(incident) = &taken.incident {
+        record::belongs(app, &alert, incident).await?;
+        summary.push_str(&format!("; incident {incident}"));
+        if alert.condition == Condition::Fired && taken.news {
+            investigate(app, incident, &signals[0]).await;
+        }
+    }
+    let report = TaskReport::done(TASK, started, app.clock.now(), summary, findings);
+    note(
+        journal,
+        run,
+        Event::TaskFinished { report },
+        app.clock.now(),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Adds what can be found out about a signal to its incident. People were told before: what is found
+/// out late, or not at all, delays nobody.
+pub async fn investigate(app: &App, id: &IncidentId, signal: &Signal) {
+    let found = corroborate(app, &signal.key, app.clock.now()).await;
+    for evidence in found {
+        if let Err(error) = happened(app, id, evidence).await {
+            tracing::warn!(incident = %id, error = format!("{error:#}"), "evidence was lost");
+        }
+    }
+}
+
+/// What Azure knows nothing of is kept apart: it can neither raise nor end a real incident.
+fn unknown(signal: &Signal) -> Signal {
+    let mut facts = vec![("claimed rule".to_owned(), signal.key.rule.clone())];
+    facts.extend(
+        signal
+            .key
+            .resource
+            .clone()
+            .map(|r| ("claimed resource".into(), r)),
+    );
+    Signal {
+        key: GroupKey {
+            rule: "unknown-alert".into(),
+            tenant: None,
+            resource: None,
+        },
+        priority: Priority::Low,
+        class: Class::Operations,
+        title: "An alert that Azure knows nothing of".into(),
+        facts,
+        ..signal.clone()
+    }
+}
+
+fn outside(target: &Target) -> Finding {
+    Finding::new(
+        "target-outside-estate",
+        &target.id,
+        "the alert names something that is not in the estate: it is recorded and never acted on",
+    )
+}
+
+fn unreadable(error: &anyhow::Error) -> Finding {
+    Finding::new(
+        "estate-unreadable",
+        "estate",
+        format!("the targets could not be held against the estate: {error:#}"),
+    )
+}

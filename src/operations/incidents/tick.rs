@@ -1,0 +1,136 @@
+//! What time makes of the incidents that are not over.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+
+use super::absorb::OURSELVES;
+use super::hold::{Held, OPEN, document};
+use super::roster::Surroundings;
+use super::state::{Incident, Status};
+use super::{hand_over, storm};
+use crate::app::App;
+use crate::domain::{IncidentEvent, IncidentId};
+use crate::operations::quiet;
+
+/// How many incidents are worked at once.
+const AT_ONCE: usize = 8;
+
+/// What a tick came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ticked {
+    /// Incidents that are not over.
+    pub open: usize,
+    /// Those to which something happened.
+    pub moved: usize,
+    /// Those that could not be worked.
+    pub failed: usize,
+    /// Windows that began or ended.
+    pub windows: usize,
+}
+
+impl std::fmt::Display for Ticked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} incidents open, {} moved on", self.open, self.moved)?;
+        if self.windows > 0 {
+            write!(f, ", {} windows began or ended", self.windows)?;
+        }
+        match self.failed {
+            0 => Ok(()),
+            failed => write!(f, ", {failed} could not be worked"),
+        }
+    }
+}
+
+/// Does what is due to every incident that is not over, until `within` has passed. One that cannot
+/// be worked stops no other. Safe to repeat; a tick that was missed is made up for by the next.
+///
+/// Errors: the store.
+pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
+    let deadline = tokio::time::Instant::now() + within;
+    let surroundings = Surroundings::read(app).await?;
+    let ids = open(app).await?;
+    // Windows come and go on their own; that one cannot be recorded keeps nobody from being told.
+    let turned = match quiet::tick(app, &ids).await {
+        Ok(turned) => turned.len(),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "windows were not recorded");
+            0
+        }
+    };
+    let (open, surroundings) = (ids.len(), &surroundings);
+    let outcomes: Vec<_> = stream::iter(ids)
+        .map(|id| async move {
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(false);
+            }
+            let moved = one(app, surroundings, &id).await;
+            if let Err(error) = &moved {
+                tracing::error!(incident = %id, error = format!("{error:#}"), "not worked");
+            }
+            moved
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    Ok(Ticked {
+        open,
+        moved: outcomes.iter().filter(|o| matches!(o, Ok(true))).count(),
+        failed: outcomes.iter().filter(|o| o.is_err()).count(),
+        windows: turned,
+    })
+}
+
+/// Incidents that are not over.
+pub(super) async fn open(app: &App) -> anyhow::Result<Vec<IncidentId>> {
+    let names = app.store()?.list_all(OPEN).await?;
+    let id = |name: &String| name.strip_prefix(OPEN)?.parse().ok();
+    Ok(names.iter().filter_map(id).collect())
+}
+
+async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> anyhow::Result<bool> {
+    let (store, now) = (app.store()?, app.clock.now());
+    let Some(stored) = store.get::<Incident>(&document(id)).await? else {
+        return Ok(false);
+    };
+    let incident = stored.value;
+    let is_storm = incident.key == storm::key();
+    let has_passed = is_storm
+        && incident.is_firing()
+        && storm::has_passed(app, id, surroundings.policy().calm).await?;
+    // Without a time: whoever made it, or ended it, did not come to the end.
+    let due = incident.next.is_none_or(|next| next <= now);
+    let waits = !incident.unposted.is_empty() || !incident.announcements.is_empty();
+    if !due && !waits && !has_passed && !surroundings.turns_quiet(&incident) {
+        return Ok(false);
+    }
+    let Some(mut held) = Held::take(app, id, None).await? else {
+        return Ok(false);
+    };
+    if has_passed && held.incident.status != Status::Resolved {
+        let fired = |(name, one): (&String, &super::Occurrence)| {
+            (one.fired.is_some() && one.cleared.is_none()).then(|| name.clone())
+        };
+        let names: Vec<_> = held.incident.occurrences.iter().filter_map(fired).collect();
+        for occurrence in names {
+            held.add(IncidentEvent::Cleared {
+                occurrence,
+                by: OURSELVES.into(),
+                reason: "everything that it swallowed has ended".into(),
+            })
+            .await?;
+        }
+        held.add(IncidentEvent::Resolved {
+            by: OURSELVES.into(),
+            reason: "nothing new comes, and everything that it swallowed has ended".into(),
+        })
+        .await?;
+    }
+    let before = held.incident.events;
+    let means = surroundings.means(app, &held.incident);
+    let (incident, told) = held.finish(means.as_ref()).await?;
+    if told {
+        hand_over(app, id).await;
+    }
+    Ok(incident.events != before || has_passed)
+}
