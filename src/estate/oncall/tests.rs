@@ -784,3 +784,49 @@ fn the_levels_that_ship_reach_somebody_at_every_hour_of_a_leap_year() {
         at += Duration::hours(1);
     }
 }
+
+#[test]
+fn in_every_zone_business_begins_at_the_first_moment_that_is_open_and_weeks_follow_each_other() {
+    let calendar = Calendar {
+        name: "early".into(),
+        days: vec![chrono::Weekday::Fri, chrono::Weekday::Sun],
+        from: NaiveTime::from_hms_opt(0, 15, 0).expect("a time"),
+        to: NaiveTime::from_hms_opt(2, 45, 0).expect("a time"),
+        japanese_holidays: false,
+        closed: BTreeSet::new(),
+    };
+    let starts = NaiveDate::from_ymd_opt(2026, 1, 4).expect("a Sunday");
+    // Days before clocks are changed: in Europe, in Egypt (at midnight), in America.
+    for (day, hours) in [
+        ("2026-03-28T00:00:00Z", 37),
+        ("2026-04-23T12:00:00Z", 19),
+        ("2026-10-31T00:00:00Z", 41),
+    ] {
+        for zone in chrono_tz::TZ_VARIANTS {
+            let begin = utc(day);
+            let next = calendar.next_open(begin, zone).expect("an opening");
+            let quarters = (0..).map(|n| begin + Duration::minutes(15 * n));
+            let first = quarters.take(700).find(|at| calendar.is_open(*at, zone));
+            // Zones are whole quarters off in these years.
+            assert_eq!(Some(next), first, "{zone} after {day}");
+            let mut before: Option<Week> = None;
+            for n in 0..24 {
+                let at = begin + Duration::hours(hours * n);
+                let this = week(starts, calendar.from, at, zone).expect("a week");
+                assert!(
+                    this.began <= at && at - this.began < Duration::hours(7 * 24 + 2),
+                    "{zone} at {at}"
+                );
+                if let Some(before) = before.filter(|b| b.number != this.number) {
+                    assert_eq!(before.number + 1, this.number, "{zone} at {at}");
+                    let length = this.began - before.began;
+                    assert!(
+                        (length - Duration::weeks(1)).abs() <= Duration::hours(2),
+                        "{zone}: {length}"
+                    );
+                }
+                before = Some(this);
+            }
+        }
+    }
+}
