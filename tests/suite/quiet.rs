@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use poolkeeper::app::Clock;
 use poolkeeper::domain::{Class, GroupKey, IncidentId, Priority, Quiet};
+use poolkeeper::local::simulator::{Fault, FaultKind};
 use poolkeeper::operations::quiet::{Turned, in_force, tick};
 use serde_json::{Value, json};
 
@@ -279,6 +280,53 @@ async fn the_begin_and_the_end_of_a_window_are_recorded_once_however_many_ticks_
             .collect();
         assert_eq!(found, expected, "{moment}");
     }
+}
+
+#[tokio::test]
+async fn a_tick_that_storage_stops_half_way_is_made_good_by_the_next() {
+    let world = World::start().await;
+    let settings = world.settings();
+    let fault = |method: &str, contains: &str| {
+        world.simulator.fault(Fault {
+            kind: FaultKind::Denied,
+            method: Some(method.into()),
+            contains: Some(contains.into()),
+            times: Some(1),
+            ..Fault::default()
+        });
+    };
+    ticked(&settings, "2026-03-07T16:59:00Z", &[]).await;
+    // Marked, and not recorded.
+    fault("PUT", "occasions");
+    let app = World::app_with(&settings, at("2026-03-07T17:00:00Z"));
+    assert!(tick(&app, &[]).await.is_err());
+    let began = ticked(&settings, "2026-03-07T17:01:00Z", &[]).await;
+    assert_eq!(
+        began,
+        ["sunday-cosmos began 2026-03-07T17:00:00+00:00 with []"]
+    );
+    // Over, and not recorded.
+    fault("PUT", "occasions");
+    let app = World::app_with(&settings, at("2026-03-07T19:00:00Z"));
+    assert!(tick(&app, &[]).await.is_err());
+    // Recorded, and the mark stays.
+    fault("DELETE", "open");
+    let ended = ticked(&settings, "2026-03-07T19:01:00Z", &[]).await;
+    assert_eq!(ended, ["sunday-cosmos ended 2026-03-07T19:00:00+00:00"]);
+    for moment in ["2026-03-07T19:02:00Z", "2026-03-07T19:03:00Z"] {
+        assert_eq!(ticked(&settings, moment, &[]).await, [""; 0], "{moment}");
+    }
+    // Recorded, and then storage fails: what was recorded is told all the same.
+    fault("PUT", "ticked");
+    let began = ticked(&settings, "2026-03-14T17:00:00Z", &[]).await;
+    assert_eq!(
+        began,
+        ["sunday-cosmos began 2026-03-14T17:00:00+00:00 with []"]
+    );
+    assert_eq!(
+        ticked(&settings, "2026-03-14T17:01:00Z", &[]).await,
+        [""; 0]
+    );
 }
 
 #[tokio::test]

@@ -57,10 +57,26 @@ struct Ticked {
 /// yet: also of those that came and went since the last tick, up to five weeks ago. `open` are the
 /// incidents that are open now.
 ///
-/// Each is returned by the one call that recorded it. A process that dies between the two has told
+/// Each is returned by the one call that recorded it, also if something else could not be recorded:
+/// that is logged, and made good by the next tick. A process that dies between the two has told
 /// nobody: who acts on what is returned has to get by without, and asks [`super::in_force`] for
 /// what holds.
+///
+/// Errors: nothing could be recorded.
 pub async fn tick(app: &App, open: &[IncidentId]) -> anyhow::Result<Vec<Turned>> {
+    let mut turned = Vec::new();
+    match record(app, open, &mut turned).await {
+        Err(error) if turned.is_empty() => Err(error),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "not every window was recorded");
+            Ok(turned)
+        }
+        Ok(()) => Ok(turned),
+    }
+}
+
+async fn record(app: &App, open: &[IncidentId], turned: &mut Vec<Turned>) -> anyhow::Result<()> {
     let (store, now) = (app.store()?, app.clock.now());
     let ticked = store.get::<Ticked>(TICKED).await?;
     // A clock that went back finds nothing new.
@@ -69,40 +85,15 @@ pub async fn tick(app: &App, open: &[IncidentId]) -> anyhow::Result<Vec<Turned>>
         .map_or(now, |ticked| ticked.value.at.min(now));
     let since = since.max(now - BACK);
     let candidates = candidates(app, since, now).await?;
-    let mut turned = Vec::new();
     for quiet in &candidates {
-        let key = Occasion::key(quiet);
-        if store
-            .get::<Occasion>(&Occasion::path(&key))
-            .await?
-            .is_some()
-        {
-            continue;
-        }
-        // The mark comes first: without it nobody would look for the end.
-        store
-            .create(&Occasion::mark(&key), &Ticked { at: now })
-            .await?;
-        let occasion = Occasion {
-            quiet: quiet.clone(),
-            open: open.to_vec(),
-            recorded: now,
-            ended: None,
-        };
-        let created = store.create(&Occasion::path(&key), &occasion).await?;
-        if matches!(created, Created::New(_)) {
-            turned.push(Turned::Began(occasion));
-        }
+        turned.extend(begin(app, quiet, open, now).await?.map(Turned::Began));
     }
     for name in store.list_all(OPEN).await? {
-        let Some(key) = name
+        let key = name
             .strip_prefix(OPEN)
-            .and_then(|n| n.strip_suffix(".json"))
-        else {
-            continue;
-        };
-        if let Some(ended) = end(app, key, &candidates, now).await? {
-            turned.push(Turned::Ended(ended));
+            .and_then(|name| name.strip_suffix(".json"));
+        if let Some(key) = key {
+            turned.extend(end(app, key, &candidates, now).await?.map(Turned::Ended));
         }
     }
     let this = Ticked { at: now };
@@ -117,7 +108,34 @@ pub async fn tick(app: &App, open: &[IncidentId]) -> anyhow::Result<Vec<Turned>>
         }
         Some(_) => {}
     }
-    Ok(turned)
+    Ok(())
+}
+
+/// Writes the begin of an occasion down; it, if this call did so.
+async fn begin(
+    app: &App,
+    quiet: &Quiet,
+    open: &[IncidentId],
+    now: DateTime<Utc>,
+) -> Result<Option<Occasion>, Error> {
+    let store = app.store()?;
+    let key = Occasion::key(quiet);
+    let path = Occasion::path(&key);
+    if store.get::<Occasion>(&path).await?.is_some() {
+        return Ok(None);
+    }
+    // The mark comes first: without it nobody would look for the end.
+    store
+        .create(&Occasion::mark(&key), &Ticked { at: now })
+        .await?;
+    let occasion = Occasion {
+        quiet: quiet.clone(),
+        open: open.to_vec(),
+        recorded: now,
+        ended: None,
+    };
+    let created = store.create(&path, &occasion).await?;
+    Ok(matches!(created, Created::New(_)).then_some(occasion))
 }
 
 /// The windows that were open at any moment after `since`, up to now.
@@ -167,7 +185,9 @@ async fn end(
         .await
     {
         Ok(_) => {
-            store.delete(&mark).await?;
+            if let Err(error) = store.delete(&mark).await {
+                tracing::warn!(%error, "a window is over and its mark stays until the next tick");
+            }
             Ok(Some(stored.value))
         }
         Err(Error::Conflict(_)) => Ok(None),
