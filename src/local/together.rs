@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::host::{self, Host};
 use super::samples::sample_secrets;
-use super::simulator::{self, Simulator};
+use super::simulator::{self, AlertRule, Crossing, Simulator};
 use super::telemetry::Telemetry;
 use super::teller::Teller;
-use crate::estate::Estate;
+use crate::estate::{Estate, Kind};
 use crate::kql::exec::Limits;
 
 /// How to start a [`Local`].
@@ -100,6 +100,18 @@ impl Services {
         Ok(())
     }
 
+    /// Lets alert rules fire into the front: those of the state, or at first one for each kind of
+    /// trouble of each app.
+    async fn alarm(&self, url: &str) {
+        if self.simulator.alert_rules().await.is_empty() {
+            for rule in alert_rules(&self.estate) {
+                self.simulator.alert_rule(rule).await;
+            }
+        }
+        self.simulator.post_alerts_to(url);
+        self.simulator.watch_rules();
+    }
+
     /// Where they are, and how to point a handler at them.
     #[must_use]
     pub fn what_to_try(&self) -> String {
@@ -145,6 +157,7 @@ impl Local {
         let host = Host::start_by(services.simulator.clock(), options_of_host).await?;
         write_private(&options.data.join("admin.key"), host.admin_key())?;
         host.ready(START_LIMIT).await?;
+        services.alarm(&format!("{}/api/alerts", host.url())).await;
         Ok(Self {
             host,
             services,
@@ -312,6 +325,33 @@ fn settings(simulator: &Simulator, people: &[String]) -> BTreeMap<String, String
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
+}
+
+/// What the simulated Azure Monitor watches at first.
+fn alert_rules(estate: &Estate) -> Vec<AlertRule> {
+    let apps = estate.resources().iter();
+    let apps = apps.filter(|r| r.kind == Kind::ContainerApp);
+    let mut out = Vec::new();
+    for app in apps {
+        for (what, word, severity, minutes) in [
+            (Crossing::Outage, "down", "Sev1", 1),
+            (Crossing::Errors, "errors", "Sev2", 1),
+            (Crossing::Slow, "slow", "Sev3", 1),
+            (Crossing::Throttle, "throttled", "Sev2", 1),
+            (Crossing::Boundary, "boundary", "Sev0", 0),
+        ] {
+            out.push(AlertRule {
+                name: format!("{}-{word}", app.name),
+                what,
+                app: app.name.clone(),
+                tenant: None,
+                severity: severity.to_owned(),
+                target: None,
+                minutes,
+            });
+        }
+    }
+    out
 }
 
 /// The estate that is simulated, with its text: the one that the handler reads.

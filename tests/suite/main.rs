@@ -1,6 +1,7 @@
 //! Capabilities through the front door: the real router over the official SDK over the simulated
 //! storage, all on loopback.
 
+mod alarms;
 mod alerts;
 mod azure;
 mod azurite;

@@ -14,7 +14,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Fault, Heals, Limit, Shared, Told, Trouble, TroubleKind, arm, outside};
+use super::{
+    AlertRule, Fault, Heals, Limit, Shared, Told, Trouble, TroubleKind, alarms, arm, outside,
+};
 use crate::local::loopback;
 use crate::local::storage::Refusal;
 use crate::local::world::troubles;
@@ -35,6 +37,10 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route(
             "/_sim/apps",
             get(list_apps).post(begin_app).delete(heal_apps),
+        )
+        .route(
+            "/_sim/rules",
+            get(list_rules).post(add_rule).delete(clear_rules),
         )
         .route("/_sim/outside", get(sent))
         .route("/_sim/clock", get(clock).post(advance))
@@ -188,6 +194,32 @@ async fn begin_app(State(shared): Sim, body: Bytes) -> Response {
         .world
         .run(move |db, now| troubles::begin(db, &asked.app, &trouble, now));
     match begun.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn list_rules(State(shared): Sim) -> Response {
+    told(shared.world.run(|db, _| alarms::list(db)).await)
+}
+
+async fn add_rule(State(shared): Sim, body: Bytes) -> Response {
+    let rule: AlertRule = match serde_json::from_slice(&body) {
+        Ok(rule) => rule,
+        Err(error) => {
+            let body = Json(json!({ "error": error.to_string() }));
+            return (StatusCode::BAD_REQUEST, body).into_response();
+        }
+    };
+    let added = shared.world.run(move |db, _| alarms::add(db, &rule));
+    match added.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn clear_rules(State(shared): Sim) -> Response {
+    match shared.world.run(|db, _| alarms::clear(db)).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refused(&refusal),
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Counts, Fault, Limit, Sent, Simulator, Ticket, Trouble, arm, outside};
+use super::{
+    AlertRule, Counts, Fault, Limit, Sent, Simulator, Ticket, Trouble, alarms, arm, outside,
+};
 use crate::local::storage::shelf::{self, Container};
 use crate::local::world::troubles;
 
@@ -55,6 +57,47 @@ impl Simulator {
         let world = &self.shared.world;
         let ended = world.run(move |db, now| troubles::end(db, Some(&app), now));
         ended.await.expect("the state is writable");
+    }
+
+    /// Adds an alert rule, or replaces the one of its name.
+    ///
+    /// # Panics
+    /// When it is about nothing that is there, or the state cannot be written.
+    pub async fn alert_rule(&self, rule: AlertRule) {
+        let added = self.shared.world.run(move |db, _| alarms::add(db, &rule));
+        added.await.expect("the rule is about something");
+    }
+
+    /// Has alerts posted to `url`, when somebody looks at the rules: [`Simulator::look_at_rules`], or
+    /// by itself after [`Simulator::watch_rules`].
+    pub fn post_alerts_to(&self, url: &str) {
+        let group = self.shared.action_group.lock();
+        *group.unwrap_or_else(PoisonError::into_inner) = Some(url.to_owned());
+    }
+
+    /// Looks at the alert rules once, and posts what is due.
+    ///
+    /// # Panics
+    /// When the state cannot be read or written.
+    pub async fn look_at_rules(&self) {
+        let looked = alarms::look(&self.shared).await;
+        looked.expect("the state is readable");
+    }
+
+    /// Looks at the alert rules every second from now on, if nothing does yet.
+    pub fn watch_rules(&self) {
+        let mut task = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = std::sync::Arc::downgrade(&self.shared);
+        task.get_or_insert_with(|| tokio::spawn(alarms::watch(shared)));
+    }
+
+    /// The alert rules, by name.
+    ///
+    /// # Panics
+    /// When the state cannot be read.
+    pub async fn alert_rules(&self) -> Vec<AlertRule> {
+        let rules = self.shared.world.run(|db, _| alarms::list(db));
+        rules.await.expect("the state is readable")
     }
 
     /// Everything that channels and ticket systems took, in order, without secrets.

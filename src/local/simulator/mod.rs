@@ -1,5 +1,6 @@
 //! One loopback server for everything of Azure that is simulated.
 
+mod alarms;
 mod arm;
 mod control;
 mod faults;
@@ -31,6 +32,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 pub use crate::local::world::troubles::{Heals, Trouble, TroubleKind};
+pub use alarms::{AlertRule, Crossing};
 pub use faults::{Fault, FaultKind};
 pub use limits::{Counts, Limit};
 pub use logs::{LogsError, LogsErrorKind, LogsQuery, LogsScope, LogsTable, QueryEngine};
@@ -84,6 +86,8 @@ struct Shared {
     mutations: Mutex<Vec<String>>,
     /// What telemetry is to tell of, as it was asked for.
     troubles: Mutex<Vec<(String, Told)>>,
+    /// Where alerts are posted.
+    action_group: Mutex<Option<String>>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -96,11 +100,17 @@ pub struct Simulator {
     port: u16,
     shared: Arc<Shared>,
     server: tokio::task::JoinHandle<()>,
+    /// What looks at the alert rules, if anything does.
+    alarms: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+        let alarms = self.alarms.get_mut();
+        if let Some(alarms) = alarms.unwrap_or_else(PoisonError::into_inner) {
+            alarms.abort();
+        }
     }
 }
 
@@ -157,6 +167,7 @@ impl Simulator {
             operations_take_ms: AtomicI64::new(OPERATIONS_TAKE_MS),
             mutations: Mutex::default(),
             troubles: Mutex::default(),
+            action_group: Mutex::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
             identity_header: uuid::Uuid::new_v4().simple().to_string(),
@@ -176,6 +187,7 @@ impl Simulator {
             port,
             shared,
             server,
+            alarms: Mutex::default(),
         })
     }
 

@@ -2,6 +2,8 @@
 //! Id".
 
 use axum::response::Response;
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Ask, missing, shown};
@@ -44,6 +46,24 @@ pub(in crate::local::simulator) async fn raise(
     condition: &str,
 ) -> Result<(), Refusal> {
     let at = world.clock().now();
+    let (id, target) = (id.to_owned(), target.to_owned());
+    let (rule, severity) = (rule.to_owned(), severity.to_owned());
+    let condition = condition.to_owned();
+    world
+        .run(move |db, _| write_alert(db, at, &id, &target, &rule, &severity, &condition))
+        .await
+}
+
+/// As [`raise`], in the middle of something.
+pub(in crate::local::simulator) fn write_alert(
+    db: &Connection,
+    at: DateTime<Utc>,
+    id: &str,
+    target: &str,
+    rule: &str,
+    severity: &str,
+    condition: &str,
+) -> Result<(), Refusal> {
     let segments: Vec<&str> = target.split('/').collect();
     let part = |index: usize| segments.get(index).copied().unwrap_or_default();
     let mut body = json!({
@@ -74,7 +94,6 @@ pub(in crate::local::simulator) async fn raise(
     if condition == "Resolved" {
         body["properties"]["essentials"]["monitorConditionResolvedDateTime"] = json!(at);
     }
-    let key = format!("{FOLDER}/{id}");
-    world.run(move |db, _| world::put(db, &key, &body)).await?;
+    world::put(db, &format!("{FOLDER}/{id}"), &body)?;
     Ok(())
 }
