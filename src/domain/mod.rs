@@ -9,6 +9,7 @@ mod hold;
 mod incident;
 mod indexing;
 mod notice;
+mod repair;
 mod resource;
 mod schedule;
 mod window;
@@ -16,7 +17,7 @@ mod window;
 pub use alert::{Alert, Condition, Invalid, Severity};
 pub use ask::{Ask, ChangeId, NotAChangeId, person, same_person};
 pub use cadence::Cadence;
-pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas};
+pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas, Weight};
 pub use finding::Finding;
 pub use hold::{Hold, Outcome};
 pub use incident::{
@@ -24,6 +25,7 @@ pub use incident::{
 };
 pub use indexing::{IndexingPolicy, NotAPath, Pattern, PropertyPath, Sort, sorted_by};
 pub use notice::{Act, Contact, Message, Notice};
+pub use repair::Repair;
 pub use resource::ResourceId;
 pub use schedule::{Occurrence, Rhythm, Schedule, Verdict};
 pub use window::Window;

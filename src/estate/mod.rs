@@ -3,6 +3,7 @@
 
 mod check;
 mod file;
+mod health;
 mod logs;
 mod policy;
 mod target;
@@ -13,6 +14,7 @@ use chrono::{Duration, NaiveTime, Weekday};
 use chrono_tz::Tz;
 
 pub use check::Problem;
+pub use health::{Endpoint, Health, forbidden};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use policy::Policy;
 pub use target::{EstateTarget, Kind, Resource};
@@ -35,6 +37,7 @@ pub struct Estate {
     pub applications: Vec<String>,
     pub logs: Logs,
     pub indexing: Indexing,
+    pub health: Health,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -254,6 +257,7 @@ impl Reader<'_> {
                 "is 0: no index is known to be unused",
             );
         }
+        let health = self.health(file.health, &resources, &tenants);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -270,6 +274,7 @@ impl Reader<'_> {
             applications: file.certificates.applications,
             logs,
             indexing,
+            health,
             policies,
             resources,
         }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Event, Hash, Journal, RunId, Step};
-use crate::domain::{Ask, Cadence, Change, ChangeId, Finding, Outcome};
+use crate::domain::{Ask, Cadence, Change, ChangeId, Finding, IncidentId, Outcome};
 use crate::store::{Error, Fenced, Store};
 
 /// Why a maintenance run was started.
@@ -46,6 +46,17 @@ pub enum Work {
         /// Hash of the change that was decided on.
         hash: Hash,
         at: DateTime<Utc>,
+    },
+    /// One step of the repair of an endpoint that fails.
+    Recovery {
+        endpoint: String,
+        incident: IncidentId,
+        /// Which attempt at the endpoint's app it belongs to, and which of its steps it is.
+        attempt: u32,
+        step: u32,
+        /// It takes a scale-up back, now that all is calm.
+        #[serde(default)]
+        undo: bool,
     },
     /// The kill switch was turned.
     KillSwitch { on: bool, by: String },

@@ -1,8 +1,10 @@
 //! What Poolkeeper does, one room per capability.
 
 pub mod changes;
+pub mod health;
 pub mod incidents;
 pub mod maintenance;
+pub mod recovery;
 pub mod runs;
 mod work;
 

@@ -15,7 +15,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{changes, incidents, maintenance};
+use super::{changes, incidents, maintenance, recovery};
 use crate::app::App;
 use crate::changes::give_up;
 use crate::domain::{Alert, Finding};
@@ -233,6 +233,9 @@ async fn carry_out(
                 changes::propose(app, journal, run, &work).boxed().await?
             }
             (Work::Decision { .. }, _) => changes::decide(app, journal, run, &work).boxed().await?,
+            (Work::Recovery { .. }, _) => {
+                recovery::run(app, journal, run, &work).boxed().await?;
+            }
             (Work::KillSwitch { .. }, _) => {
                 anyhow::bail!("run `{}` is recorded, not worked", run.id)
             }
