@@ -83,13 +83,13 @@ async fn a_scale_up_that_helped_is_taken_back_when_all_is_calm() {
             "mitigated"
         ]
     );
-    minutes.ticks(13..=43).await;
+    minutes.ticks(13..=42).await;
     let is_scaled = |line: &&String| line.contains("replicas");
     let scaled = |changes: &[String]| changes.iter().filter(is_scaled).count();
     assert_eq!(scaled(&minutes.sim().changes().await), 1);
     // Well again, and it does not need them any more.
     minutes.sim().heal_app("agent-api").await;
-    minutes.ticks(44..=45).await;
+    minutes.ticks(43..=45).await;
     let changes = minutes.sim().changes().await;
     assert_eq!(
         changes.iter().filter(is_scaled).collect::<Vec<_>>(),
