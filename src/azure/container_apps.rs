@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
-use crate::domain::{Replica, Replicas, ResourceId};
+use crate::domain::{Replica, Replicas, ResourceId, Weight};
 
 const API_VERSION: &str = "2024-03-01";
 
@@ -26,6 +26,12 @@ pub struct App {
     pub replicas: Replicas,
     /// The newest revision that is ready.
     pub latest_revision: Option<String>,
+    /// The newest revision, ready or not.
+    pub newest_revision: Option<String>,
+    /// Several revisions run beside each other, and requests go where `traffic` says.
+    pub multiple: bool,
+    /// What part of the requests goes where; empty without ingress.
+    pub traffic: Vec<Weight>,
     pub domains: Vec<Domain>,
 }
 
@@ -47,6 +53,36 @@ pub struct Revision {
     pub replicas: u32,
     /// Percent.
     pub traffic: u32,
+    /// What Azure's own probes say: `Healthy`, `Unhealthy` or `None`.
+    pub health: String,
+    /// `Provisioning`, `Provisioned`, `Failed`, `Deprovisioning` or `Deprovisioned`.
+    pub provisioning: String,
+    /// `Running`, `Processing`, `Stopped`, `Degraded`, `Failed` or `Unknown`.
+    pub running: String,
+    /// Why it could not be provisioned.
+    pub error: Option<String>,
+}
+
+impl Revision {
+    /// Whether Azure itself says that it does not do what it should.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.health == "Unhealthy"
+            || matches!(self.running.as_str(), "Degraded" | "Failed")
+            || self.has_failed()
+    }
+
+    /// Whether it will never run.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.provisioning == "Failed"
+    }
+
+    /// Whether it may be given requests.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.active && self.provisioning == "Provisioned" && !self.fails()
+    }
 }
 
 /// Reads an app.
@@ -60,17 +96,28 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
     #[serde(rename_all = "camelCase")]
     struct Properties {
         latest_ready_revision_name: Option<String>,
+        latest_revision_name: Option<String>,
         configuration: Option<Configuration>,
         template: Option<Template>,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Configuration {
+        active_revisions_mode: Option<String>,
         ingress: Option<Ingress>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Ingress {
         custom_domains: Option<Vec<Domain>>,
+        traffic: Option<Vec<Part>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Part {
+        revision_name: Option<String>,
+        latest_revision: Option<bool>,
+        weight: Option<u32>,
     }
     #[derive(Deserialize)]
     struct Template {
@@ -85,7 +132,18 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
     let url = azure.arm(id.as_str(), API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
     let scale = body.properties.template.and_then(|t| t.scale);
-    let ingress = body.properties.configuration.and_then(|c| c.ingress);
+    let configuration = body.properties.configuration;
+    let mode = configuration
+        .as_ref()
+        .and_then(|c| c.active_revisions_mode.as_deref());
+    let multiple = mode.is_some_and(|mode| mode.eq_ignore_ascii_case("multiple"));
+    let ingress = configuration.and_then(|c| c.ingress);
+    let (domains, parts) = ingress.map_or_else(Default::default, |i| {
+        (
+            i.custom_domains.unwrap_or_default(),
+            i.traffic.unwrap_or_default(),
+        )
+    });
     Ok(App {
         location: body.location,
         // What Azure assumes where nothing is written.
@@ -94,7 +152,18 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
             most: scale.as_ref().and_then(|s| s.max_replicas).unwrap_or(10),
         },
         latest_revision: body.properties.latest_ready_revision_name,
-        domains: ingress.and_then(|i| i.custom_domains).unwrap_or_default(),
+        newest_revision: body.properties.latest_revision_name,
+        multiple,
+        traffic: parts
+            .into_iter()
+            .map(|part| Weight {
+                revision: part
+                    .revision_name
+                    .filter(|_| part.latest_revision != Some(true)),
+                percent: part.weight.unwrap_or(0),
+            })
+            .collect(),
+        domains,
     })
 }
 
@@ -119,6 +188,32 @@ pub async fn set_replicas(
     azure.finish(&call).await
 }
 
+/// Sets what part of an app's requests goes where, and waits for Azure. It makes no revision.
+/// Asking twice for the same is harmless.
+pub async fn set_traffic(
+    azure: &Azure,
+    id: &ResourceId,
+    location: &str,
+    to: &[Weight],
+    permit: &dyn Permit,
+) -> Result<(), Error> {
+    let parts: Vec<_> = to
+        .iter()
+        .map(|part| match &part.revision {
+            Some(revision) => json!({ "revisionName": revision, "weight": part.percent }),
+            None => json!({ "latestRevision": true, "weight": part.percent }),
+        })
+        .collect();
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str())
+        .body(json!({
+            "location": location,
+            "properties": { "configuration": { "ingress": { "traffic": parts } } },
+        }))
+        .permit(permit);
+    azure.finish(&call).await
+}
+
 /// The revisions of an app.
 pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, Error> {
     #[derive(Deserialize)]
@@ -132,6 +227,10 @@ pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, 
         active: Option<bool>,
         replicas: Option<u32>,
         traffic_weight: Option<u32>,
+        health_state: Option<String>,
+        provisioning_state: Option<String>,
+        running_state: Option<String>,
+        provisioning_error: Option<String>,
     }
     let url = azure.arm(&format!("{id}/revisions"), API_VERSION)?;
     let rows: Vec<Row> = azure
@@ -144,6 +243,10 @@ pub async fn revisions(azure: &Azure, id: &ResourceId) -> Result<Vec<Revision>, 
             active: row.properties.active.unwrap_or(false),
             replicas: row.properties.replicas.unwrap_or(0),
             traffic: row.properties.traffic_weight.unwrap_or(0),
+            health: row.properties.health_state.unwrap_or_default(),
+            provisioning: row.properties.provisioning_state.unwrap_or_default(),
+            running: row.properties.running_state.unwrap_or_default(),
+            error: row.properties.provisioning_error,
         })
         .collect())
 }

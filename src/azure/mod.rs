@@ -19,6 +19,7 @@ pub mod logs;
 mod operation;
 mod pace;
 mod page;
+pub mod redis;
 pub mod storage;
 
 use std::collections::HashMap;
@@ -83,6 +84,8 @@ pub fn declared() -> Vec<Action> {
         logs::QUERY,
         logs::QUERY_TABLES,
         logs::QUERY_RESOURCE,
+        redis::READ_CACHE,
+        redis::FLUSH_CACHE,
         storage::READ_ACCOUNT,
         storage::READ_CONTAINERS,
         storage::READ_LIFECYCLE,

@@ -5,16 +5,16 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use super::brake::Brake;
-use crate::azure::{Azure, Error, container_apps, cosmos};
-use crate::domain::{Change, Mutation, Outcome, ResourceId};
+use crate::azure::{Azure, Error, container_apps, cosmos, redis};
+use crate::domain::{Change, Mutation, Outcome, ResourceId, Weight};
 
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
 /// How often what was changed is looked at, with growing pauses: some eight seconds for what Azure
-/// has done when it says so, a minute for replicas, which have to start.
+/// has done when it says so, a minute for replicas and revisions, which have to start.
 fn looks(mutation: &Mutation) -> u32 {
     match mutation {
-        Mutation::AppRestart { .. } => 10,
+        Mutation::AppRestart { .. } | Mutation::AppReplicas { .. } => 10,
         _ => 6,
     }
 }
@@ -28,6 +28,19 @@ pub(super) struct Now {
     pub(super) is_from: bool,
     /// It is what the change makes of it.
     pub(super) is_to: bool,
+    /// Nothing more comes of what was begun.
+    pub(super) is_over: bool,
+}
+
+impl Now {
+    fn new(text: String, is_from: bool, is_to: bool) -> Self {
+        Self {
+            text,
+            is_from,
+            is_to,
+            is_over: false,
+        }
+    }
 }
 
 /// Reads what the change is about.
@@ -36,55 +49,75 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
     match &change.mutation {
         Mutation::CosmosThroughput { from, to } => {
             Ok(match cosmos::throughput(azure, on).await? {
-                None => Now {
-                    text: "no throughput of its own".into(),
-                    is_from: false,
-                    is_to: false,
-                },
-                Some(seen) => Now {
-                    text: if seen.pending {
+                None => Now::new("no throughput of its own".into(), false, false),
+                Some(seen) => Now::new(
+                    if seen.pending {
                         format!("{}, and Azure is still at an earlier change", seen.capacity)
                     } else {
                         seen.capacity.to_string()
                     },
-                    is_from: seen.capacity == *from && !seen.pending,
-                    is_to: seen.capacity == *to && !seen.pending,
-                },
+                    seen.capacity == *from && !seen.pending,
+                    seen.capacity == *to && !seen.pending,
+                ),
             })
         }
         Mutation::CosmosIndexing { from, to, .. } => {
             let seen = cosmos::container(azure, on).await?.policy;
-            Ok(Now {
-                is_from: seen.is_same(from),
-                is_to: seen.is_same(to),
-                text: seen.to_string(),
-            })
+            Ok(Now::new(
+                seen.to_string(),
+                seen.is_same(from),
+                seen.is_same(to),
+            ))
         }
         Mutation::AppReplicas { from, to } => {
-            let seen = container_apps::app(azure, on).await?.replicas;
-            Ok(Now {
-                text: seen.to_string(),
-                is_from: seen == *from,
-                is_to: seen == *to,
-            })
+            let seen = container_apps::app(azure, on).await?;
+            let is_ready = seen.newest_revision == seen.latest_revision;
+            let mut now = Now::new(
+                seen.replicas.to_string(),
+                seen.replicas == *from,
+                seen.replicas == *to && is_ready,
+            );
+            if let Some(newest) = seen.newest_revision.filter(|_| !is_ready) {
+                // Another scale is another revision: it counts when that one runs.
+                let revisions = container_apps::revisions(azure, on).await?;
+                let revision = revisions.into_iter().find(|r| r.name == newest);
+                now.is_over = revision.as_ref().is_some_and(|r| r.has_failed());
+                let state = revision.map_or_else(
+                    || "unknown".into(),
+                    |r| match r.error {
+                        Some(error) => format!("{} ({error})", r.provisioning),
+                        None => r.provisioning,
+                    },
+                );
+                now.text = format!("{}, and revision {newest} is not ready: {state}", now.text);
+            }
+            Ok(now)
         }
         Mutation::AppRestart { revision, replicas } => {
             let running = container_apps::running(azure, on, revision).await?;
             let left = running.iter().filter(|r| replicas.contains(r)).count();
             let is_to = !running.is_empty() && left == 0;
             let oldest = running.iter().map(|r| r.started).min();
-            Ok(Now {
-                text: match oldest {
-                    None => "no replica runs".into(),
-                    Some(at) => format!(
-                        "{} replicas, {left} of them from before, the oldest started at {}",
-                        running.len(),
-                        at.to_rfc3339_opts(SecondsFormat::Secs, true)
-                    ),
-                },
-                is_from: !is_to,
-                is_to,
-            })
+            let text = match oldest {
+                None => "no replica runs".into(),
+                Some(at) => format!(
+                    "{} replicas, {left} of them from before, the oldest started at {}",
+                    running.len(),
+                    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+                ),
+            };
+            Ok(Now::new(text, !is_to, is_to))
+        }
+        Mutation::AppTraffic { from, to } => {
+            let seen = container_apps::app(azure, on).await?.traffic;
+            let parts: Vec<_> = seen.iter().map(ToString::to_string).collect();
+            Ok(Now::new(parts.join(", "), seen == *from, seen == *to))
+        }
+        Mutation::CacheFlush => {
+            // Whether it was emptied is not to be seen: only that Azure has ended its work.
+            let seen = redis::cache(azure, on).await?;
+            let text = format!("the cache is {}", seen.state);
+            Ok(Now::new(text, seen.is_settled(), false))
         }
         Mutation::LogDeletion { .. } => Err(Error::Setting(
             "blobs are deleted one by one, and not as a single thing".into(),
@@ -99,8 +132,15 @@ pub(super) fn expected(change: &Change) -> String {
         Mutation::CosmosIndexing { from, .. } => from.to_string(),
         Mutation::AppReplicas { from, .. } => from.to_string(),
         Mutation::AppRestart { .. } => "running as it was proposed".into(),
+        Mutation::AppTraffic { from, .. } => parts(from),
+        Mutation::CacheFlush => "a cache at which Azure is not at work".into(),
         Mutation::LogDeletion { .. } => "listed".into(),
     }
+}
+
+fn parts(weights: &[Weight]) -> String {
+    let parts: Vec<_> = weights.iter().map(ToString::to_string).collect();
+    parts.join(", ")
 }
 
 fn wanted(change: &Change) -> String {
@@ -109,6 +149,8 @@ fn wanted(change: &Change) -> String {
         Mutation::CosmosIndexing { to, .. } => to.to_string(),
         Mutation::AppReplicas { to, .. } => to.to_string(),
         Mutation::AppRestart { .. } => "new replicas only".into(),
+        Mutation::AppTraffic { to, .. } => parts(to),
+        Mutation::CacheFlush => "the end of Azure's operation".into(),
         Mutation::LogDeletion { .. } => "gone".into(),
     }
 }
@@ -139,13 +181,30 @@ pub(super) async fn make_and_read_back(
     let stopped = matches!(made, Err(Error::Stopped { .. }));
     let trouble = made.err().map(|error| error.to_string());
     let patient = trouble.is_none();
+    if matches!(change.mutation, Mutation::CacheFlush) && patient {
+        // The operation has come to its end: more than its end is not to be seen.
+        return match read(azure, change).await {
+            Ok(seen) if seen.is_from => Outcome::Verified {
+                seen: format!("Azure has ended the operation, and {}", seen.text),
+            },
+            seen => Outcome::NotVerified {
+                wanted: wanted(change),
+                seen: told(seen),
+            },
+        };
+    }
     match (look(azure, change, patient).await, trouble) {
         (Ok(seen), _) if seen.is_to => Outcome::Verified { seen: seen.text },
         (_, Some(why)) if stopped => match brake.pulled().await {
             Some(hold) => Outcome::Held { hold },
             None => Outcome::Failed { why },
         },
-        (Ok(seen), Some(why)) if seen.is_from => Outcome::Failed { why },
+        // A flush leaves nothing to be seen, so it may have been made.
+        (Ok(seen), Some(why))
+            if seen.is_from && !matches!(change.mutation, Mutation::CacheFlush) =>
+        {
+            Outcome::Failed { why }
+        }
         (seen, trouble) => Outcome::NotVerified {
             wanted: wanted(change),
             seen: [Some(told(seen)), trouble]
@@ -157,15 +216,15 @@ pub(super) async fn make_and_read_back(
     }
 }
 
-/// What came of a change that a process began and did not see the end of. A restart is never made
-/// a second time; anything else is made again if nothing has changed since.
+/// What came of a change that a process began and did not see the end of. A restart and a flush are
+/// never made a second time; anything else is made again if nothing has changed since.
 pub(super) async fn go_on(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Outcome {
     let seen = look(azure, change, true).await;
     match &seen {
         Ok(now) if now.is_to => Outcome::Verified {
             seen: now.text.clone(),
         },
-        Ok(now) if now.is_from && !matches!(change.mutation, Mutation::AppRestart { .. }) => {
+        Ok(now) if now.is_from && !is_once(&change.mutation) => {
             make_and_read_back(azure, change, brake).await
         }
         _ => Outcome::NotVerified {
@@ -176,6 +235,11 @@ pub(super) async fn go_on(azure: &Azure, change: &Change, brake: &Brake<'_>) -> 
             ),
         },
     }
+}
+
+/// Whether it must not be made twice, and what is there does not say whether it was made.
+fn is_once(mutation: &Mutation) -> bool {
+    matches!(mutation, Mutation::AppRestart { .. } | Mutation::CacheFlush)
 }
 
 fn told(seen: Result<Now, Error>) -> String {
@@ -192,7 +256,7 @@ async fn look(azure: &Azure, change: &Change, patient: bool) -> Result<Now, Erro
     let mut last = read(azure, change).await;
     for look in 1..looks(&change.mutation) {
         match &last {
-            Ok(seen) if seen.is_to => break,
+            Ok(seen) if seen.is_to || seen.is_over => break,
             Ok(seen) if seen.is_from && !patient && look > 2 => break,
             _ => {}
         }
@@ -226,6 +290,11 @@ async fn make(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Result<(), E
         Mutation::AppRestart { revision, .. } => {
             container_apps::restart(azure, on, revision, brake).await
         }
+        Mutation::AppTraffic { to, .. } => {
+            let location = container_apps::app(azure, on).await?.location;
+            container_apps::set_traffic(azure, on, &location, to, brake).await
+        }
+        Mutation::CacheFlush => redis::flush(azure, on, brake).await,
         Mutation::LogDeletion { .. } => Err(Error::Setting(
             "blobs are deleted one by one, and not as a single thing".into(),
         )),

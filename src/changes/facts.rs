@@ -61,12 +61,16 @@ fn in_estate(estate: &Estate, kind: ChangeKind) -> u64 {
             .filter_map(|stamp| stamp.cosmos.as_ref())
             .map(|cosmos| cosmos.containers.len())
             .sum(),
-        ChangeKind::AppReplicas | ChangeKind::AppRestart => estate
-            .resources()
-            .iter()
-            .filter(|r| r.kind == Kind::ContainerApp)
-            .count(),
+        ChangeKind::AppReplicas | ChangeKind::AppRestart | ChangeKind::AppTraffic => {
+            of_kind(estate, Kind::ContainerApp)
+        }
+        ChangeKind::CacheFlush => of_kind(estate, Kind::Redis),
         ChangeKind::LogDeletion => estate.logs.containers.len(),
     };
     count as u64
+}
+
+fn of_kind(estate: &Estate, kind: Kind) -> usize {
+    let resources = estate.resources().iter();
+    resources.filter(|r| r.kind == kind).count()
 }

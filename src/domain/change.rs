@@ -18,16 +18,22 @@ pub enum ChangeKind {
     AppReplicas,
     /// Restart of a container app's revision.
     AppRestart,
+    /// Which revisions of a container app get its requests.
+    AppTraffic,
+    /// Emptying of a cache.
+    CacheFlush,
     /// Deletion of old log blobs.
     LogDeletion,
 }
 
 impl ChangeKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::CosmosThroughput,
         Self::CosmosIndexing,
         Self::AppReplicas,
         Self::AppRestart,
+        Self::AppTraffic,
+        Self::CacheFlush,
         Self::LogDeletion,
     ];
 
@@ -38,6 +44,8 @@ impl ChangeKind {
             Self::CosmosIndexing => "cosmos_indexing",
             Self::AppReplicas => "app_replicas",
             Self::AppRestart => "app_restart",
+            Self::AppTraffic => "app_traffic",
+            Self::CacheFlush => "cache_flush",
             Self::LogDeletion => "log_deletion",
         }
     }
@@ -117,6 +125,28 @@ pub struct Replica {
     pub started: DateTime<Utc>,
 }
 
+/// The part of an app's requests that a revision gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weight {
+    /// `None`: whatever revision is the newest that is ready.
+    pub revision: Option<String>,
+    pub percent: u32,
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let revision = self.revision.as_deref().unwrap_or("the newest");
+        write!(f, "{}% to {revision}", self.percent)
+    }
+}
+
+/// Weights for people, in one line.
+fn weights(list: &[Weight]) -> String {
+    let parts: Vec<_> = list.iter().map(ToString::to_string).collect();
+    parts.join(", ")
+}
+
 /// What is changed, from what to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -141,6 +171,12 @@ pub enum Mutation {
         /// The replicas that run: none of them is left after the restart.
         replicas: Vec<Replica>,
     },
+    AppTraffic {
+        from: Vec<Weight>,
+        to: Vec<Weight>,
+    },
+    /// Every key of the cache is deleted: of all tenants.
+    CacheFlush,
     LogDeletion {
         /// Everything that is listed was last written before this.
         older_than: DateTime<Utc>,
@@ -172,6 +208,8 @@ impl Change {
             Mutation::CosmosIndexing { .. } => ChangeKind::CosmosIndexing,
             Mutation::AppReplicas { .. } => ChangeKind::AppReplicas,
             Mutation::AppRestart { .. } => ChangeKind::AppRestart,
+            Mutation::AppTraffic { .. } => ChangeKind::AppTraffic,
+            Mutation::CacheFlush => ChangeKind::CacheFlush,
             Mutation::LogDeletion { .. } => ChangeKind::LogDeletion,
         }
     }
@@ -185,8 +223,8 @@ impl Change {
         }
     }
 
-    /// The change that takes this one back, if there is one. Deleted blobs and restarts stay as
-    /// they are.
+    /// The change that takes this one back, if there is one. Deleted blobs, flushed caches and
+    /// restarts stay as they are.
     #[must_use]
     pub fn inverse(&self, why: &str) -> Option<Self> {
         let mutation = match &self.mutation {
@@ -203,7 +241,11 @@ impl Change {
                 from: *to,
                 to: *from,
             },
-            Mutation::AppRestart { .. } | Mutation::LogDeletion { .. } => return None,
+            // The revision that had the requests may be gone: another rollout takes it back.
+            Mutation::AppTraffic { .. } => return None,
+            Mutation::AppRestart { .. } | Mutation::CacheFlush | Mutation::LogDeletion { .. } => {
+                return None;
+            }
         };
         Some(Self {
             resource: self.resource.clone(),
@@ -225,6 +267,10 @@ impl Change {
             Mutation::AppRestart { revision, .. } => {
                 format!("{on}: restart of revision {revision}")
             }
+            Mutation::AppTraffic { from, to } => {
+                format!("{on}: requests {} -> {}", weights(from), weights(to))
+            }
+            Mutation::CacheFlush => format!("{on}: every key deleted, of all tenants"),
             Mutation::LogDeletion {
                 older_than,
                 blobs,
@@ -287,6 +333,27 @@ mod tests {
             back.difference(),
             "acc/agents/threads: index - excluded /text/*"
         );
+        let weight = |revision: Option<&str>, percent| Weight {
+            revision: revision.map(str::to_owned),
+            percent,
+        };
+        let traffic = Change {
+            mutation: Mutation::AppTraffic {
+                from: vec![weight(Some("r1"), 90), weight(None, 10)],
+                to: vec![weight(Some("r2"), 100)],
+            },
+            ..throughput.clone()
+        };
+        assert_eq!(
+            traffic.difference(),
+            "acc/agents/threads: requests 90% to r1, 10% to the newest -> 100% to r2"
+        );
+        assert_eq!(traffic.inverse("no"), None);
+        let flush = Change {
+            mutation: Mutation::CacheFlush,
+            ..throughput.clone()
+        };
+        assert_eq!(flush.inverse("no"), None);
         let restart = Change {
             mutation: Mutation::AppRestart {
                 revision: "r1".into(),

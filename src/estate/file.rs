@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::health::file::Health;
 use super::logs::Mark;
 use super::oncall::OnCallFile;
 use super::windows::WindowFile;
@@ -38,6 +39,9 @@ pub(super) struct File {
     /// How incidents are merged, escalated and told.
     #[serde(default)]
     pub(super) incidents: super::incidents::Written,
+    /// What is probed each minute, and how what fails is repaired.
+    #[serde(default)]
+    pub(super) health: Health,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,
@@ -282,6 +286,10 @@ pub(super) struct Policies {
     app_replicas: Option<Policy>,
     /// Restarts of revisions of container apps.
     app_restart: Option<Policy>,
+    /// Which revisions of container apps get their requests.
+    app_traffic: Option<Policy>,
+    /// Emptying of caches.
+    cache_flush: Option<Policy>,
     /// Deletion of old log blobs.
     log_deletion: Option<Policy>,
 }
@@ -293,6 +301,8 @@ impl Policies {
             ChangeKind::CosmosIndexing => self.cosmos_indexing.take(),
             ChangeKind::AppReplicas => self.app_replicas.take(),
             ChangeKind::AppRestart => self.app_restart.take(),
+            ChangeKind::AppTraffic => self.app_traffic.take(),
+            ChangeKind::CacheFlush => self.cache_flush.take(),
             ChangeKind::LogDeletion => self.log_deletion.take(),
         }
     }

@@ -4,6 +4,7 @@
 mod channels;
 mod check;
 mod file;
+mod health;
 mod incidents;
 mod logs;
 mod oncall;
@@ -20,6 +21,7 @@ pub use channels::{
     Channel, ChannelKind, Login, MailSecurity, Servicenow, Smtp, Target, Way, is_loopback,
 };
 pub use check::Problem;
+pub use health::{Endpoint, Health, forbidden};
 pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
@@ -50,6 +52,7 @@ pub struct Estate {
     /// The ways by which people and ticket systems are told.
     pub channels: Vec<Channel>,
     pub incidents: IncidentPolicy,
+    pub health: Health,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -277,6 +280,7 @@ impl Reader<'_> {
         let channels = self.channels(file.channels, &ids);
         let incidents = self.incidents(file.incidents);
         self.reachable(&incidents, &oncall, &channels, &tenants);
+        let health = self.health(file.health, &resources, &tenants);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -297,6 +301,7 @@ impl Reader<'_> {
             windows,
             channels,
             incidents,
+            health,
             policies,
             resources,
         }

@@ -34,6 +34,8 @@ impl Policy {
             ChangeKind::CosmosIndexing => (24 * 60, 1, 100, 2),
             ChangeKind::AppReplicas => (10, 4, 100, 10),
             ChangeKind::AppRestart => (30, 1, 100, 4),
+            ChangeKind::AppTraffic => (0, 1, 100, 10),
+            ChangeKind::CacheFlush => (60, 1, 100, 2),
             ChangeKind::LogDeletion => (0, 10_000, 50, 50),
         };
         Self {

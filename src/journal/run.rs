@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Event, Hash, Journal, RunId, Step};
-use crate::domain::{Ask, Cadence, Change, ChangeId, Ending, Finding, Outcome, Override, Silence};
+use crate::domain::{
+    Ask, Cadence, Change, ChangeId, Ending, Finding, IncidentId, Outcome, Override, Silence,
+};
 use crate::store::{Error, Fenced, Store};
 
 /// Why a maintenance run was started.
@@ -46,6 +48,17 @@ pub enum Work {
         /// Hash of the change that was decided on.
         hash: Hash,
         at: DateTime<Utc>,
+    },
+    /// One step of the repair of an endpoint that fails.
+    Recovery {
+        endpoint: String,
+        incident: IncidentId,
+        /// Which attempt at the endpoint's app it belongs to, and which of its steps it is.
+        attempt: u32,
+        step: u32,
+        /// It takes a scale-up back, now that all is calm.
+        #[serde(default)]
+        undo: bool,
     },
     /// The kill switch was turned.
     KillSwitch { on: bool, by: String },

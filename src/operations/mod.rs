@@ -1,10 +1,12 @@
 //! What Poolkeeper does, one room per capability.
 
 pub mod changes;
+pub mod health;
 pub mod incidents;
 pub mod maintenance;
 pub mod oncall;
 pub mod quiet;
+pub mod recovery;
 pub mod runs;
 mod said;
 mod work;

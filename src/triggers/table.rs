@@ -49,6 +49,13 @@ pub fn table() -> &'static [Function] {
         ),
         f("health", http("get", "health"), "says version and ok"),
         f(
+            "health-check",
+            Kind::Timer {
+                schedule: "0 * * * * *",
+            },
+            "probes every endpoint, and begins to repair what fails",
+        ),
+        f(
             "maintenance",
             http("post", "maintenance/{cadence}"),
             "starts maintenance on request",

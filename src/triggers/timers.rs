@@ -11,7 +11,7 @@ use super::web::Problem;
 use crate::app::App;
 use crate::domain::Cadence;
 use crate::notify;
-use crate::operations::{incidents, maintenance, sweep};
+use crate::operations::{health, incidents, maintenance, sweep};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -40,6 +40,11 @@ pub(super) async fn minute(State(app): State<Arc<App>>, body: Bytes) -> Answer {
         "{finished} runs finished that nobody had started; {incidents}; {} notices delivered, {} wait",
         drained.delivered, drained.waiting
     )))
+}
+
+pub(super) async fn health(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    data(&body, "tick")?;
+    Ok(done(health::tick(&app).await?))
 }
 
 pub(super) async fn daily(State(app): State<Arc<App>>, body: Bytes) -> Answer {

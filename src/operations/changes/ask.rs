@@ -95,9 +95,10 @@ async fn back(app: &App, change: &ChangeId) -> anyhow::Result<Result<Ask, String
         Mutation::CosmosThroughput { from, .. } => Ok(Ask::CosmosThroughput { resource, to: from }),
         Mutation::CosmosIndexing { from, .. } => Ok(Ask::CosmosIndexing { resource, to: from }),
         Mutation::AppReplicas { from, .. } => Ok(Ask::AppReplicas { resource, to: from }),
-        Mutation::AppRestart { .. } | Mutation::LogDeletion { .. } => {
-            Err("a change of this kind cannot be taken back".into())
-        }
+        Mutation::AppRestart { .. }
+        | Mutation::AppTraffic { .. }
+        | Mutation::CacheFlush
+        | Mutation::LogDeletion { .. } => Err("a change of this kind cannot be taken back".into()),
     })
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Held<'a> {
     journal: Journal<'a>,
     lease: Lease,
     changed: bool,
+    /// What happened to it, as its chain has it.
+    events: Vec<IncidentEvent>,
     /// It is found by the minute tick.
     marked: bool,
 }
@@ -72,14 +74,36 @@ impl<'a> Held<'a> {
         // A process that died may have written records and not the document.
         let changed = incident.events != stored.value.events;
         let marked = incident.next.is_some();
+        let events = chain
+            .records
+            .into_iter()
+            .filter_map(|(_, record)| match record.event {
+                Event::Incident { happened } => Some(happened),
+                _ => None,
+            })
+            .collect();
         Ok(Some(Held {
             app,
             incident,
             journal,
             lease,
             changed,
+            events,
             marked,
         }))
+    }
+
+    /// Whether the very same has happened since it last fired or was opened again: then it is said a
+    /// second time by somebody who does not know that it was heard.
+    pub(super) fn has(&self, event: &IncidentEvent) -> bool {
+        let begins = |one: &IncidentEvent| {
+            matches!(
+                one,
+                IncidentEvent::Fired { .. } | IncidentEvent::Reopened { .. }
+            )
+        };
+        let since = self.events.iter().rposition(begins).unwrap_or(0);
+        self.events[since..].contains(event)
     }
 
     /// Writes one more event.
@@ -91,6 +115,7 @@ impl<'a> Held<'a> {
             .append(Event::Incident { happened }, now)
             .await?;
         self.incident.apply(&event, now);
+        self.events.push(event);
         self.changed = true;
         Ok(())
     }

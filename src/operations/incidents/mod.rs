@@ -222,6 +222,7 @@ async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
 }
 
 /// Writes down that something happened to an incident that is there, and does what follows from it.
+/// Safe to repeat: the very same is written once for each time that it fired.
 ///
 /// Errors: there is no such incident, or the store.
 pub async fn happened(
@@ -233,7 +234,9 @@ pub async fn happened(
     let Some(mut held) = Held::take(app, id, None).await? else {
         anyhow::bail!("there is no incident {id}");
     };
-    held.add(event).await?;
+    if !held.has(&event) {
+        held.add(event).await?;
+    }
     let means = surroundings.means(app, &held.incident);
     let (incident, told) = held.finish(means.as_ref()).await?;
     if told {

@@ -1,0 +1,225 @@
+//! Health through the front door: endpoints that fail minute by minute, what is told, and what the
+//! probe itself is trusted with.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use poolkeeper::app::Clock;
+use poolkeeper::domain::GroupKey;
+use poolkeeper::local::simulator::{Heals, Simulator, Trouble, TroubleKind};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+pub(crate) const API: &str = "agent-api-jpe";
+pub(crate) const WORKER: &str = "agent-worker-jpe";
+
+/// An embedded estate, minute by minute.
+pub(crate) struct Minutes {
+    pub(crate) world: World,
+    pub(crate) settings: BTreeMap<String, String>,
+    began: DateTime<Utc>,
+}
+
+impl Minutes {
+    pub(crate) async fn start(turn: impl FnOnce(&str) -> String) -> Self {
+        let world = World::start_unrecorded().await;
+        let settings = world.settings_with_estate(turn);
+        let began = world.simulator.now();
+        Self {
+            world,
+            settings,
+            began,
+        }
+    }
+
+    pub(crate) fn sim(&self) -> &Simulator {
+        &self.world.simulator
+    }
+
+    pub(crate) fn clock(&self, minute: i64) -> Clock {
+        Clock::Fixed(self.began + Duration::minutes(minute))
+    }
+
+    /// A handler at a minute.
+    pub(crate) async fn at(&self, minute: i64) -> String {
+        self.world
+            .handler_with(self.settings.clone(), self.clock(minute))
+            .await
+    }
+
+    /// Probes at a minute, and works what follows from it.
+    pub(crate) async fn tick(&self, minute: i64) -> String {
+        let base = self.at(minute).await;
+        self.world.tick(&base, "health-check").await;
+        for _ in 0..12 {
+            self.world.tick(&base, "minute-tick").await;
+            if self.world.get(format!("{base}/api/runs")).await["waiting"] == 0 {
+                return base;
+            }
+        }
+        panic!("what was accepted is not finished");
+    }
+
+    pub(crate) async fn ticks(&self, minutes: std::ops::RangeInclusive<i64>) -> String {
+        let mut base = String::new();
+        for minute in minutes {
+            base = self.tick(minute).await;
+        }
+        base
+    }
+
+    pub(crate) async fn document(&self, path: &str) -> Option<Value> {
+        let app = World::app_with(&self.settings, self.clock(0));
+        let store = app.store().expect("a store");
+        let stored = store.get::<Value>(path).await.expect("an answer");
+        stored.map(|stored| stored.value)
+    }
+
+    /// What happened to the incidents of a rule and endpoint, in order.
+    pub(crate) async fn told(&self, rule: &str, endpoint: Option<&str>) -> Vec<Value> {
+        let key = GroupKey {
+            rule: rule.into(),
+            tenant: None,
+            resource: endpoint.map(str::to_owned),
+        };
+        let said = self.document(&format!("signals/{}.json", key.hash())).await;
+        let said = said.unwrap_or_default();
+        let events = said["events"].as_array().cloned().unwrap_or_default();
+        events.into_iter().map(|event| event[1].clone()).collect()
+    }
+
+    /// The same in a word each.
+    pub(crate) async fn words(&self, endpoint: &str) -> Vec<String> {
+        let told = self.told("health", Some(endpoint)).await;
+        told.iter()
+            .map(|event| match event["what"].as_str().unwrap_or_default() {
+                "repair" => {
+                    let outcome = event["outcome"].as_str().unwrap_or_default();
+                    let outcome = outcome.split([':', ',']).next().unwrap_or_default();
+                    let well = match event["healthy"].as_bool() {
+                        Some(true) => ", well",
+                        Some(false) => ", not well",
+                        None => "",
+                    };
+                    let action = event["action"].as_str().unwrap_or_default();
+                    format!("{action} {outcome}{well}")
+                }
+                what => what.to_owned(),
+            })
+            .collect()
+    }
+
+    pub(crate) async fn fails(&self, app: &str, heals: Heals) {
+        let trouble = Trouble::new(TroubleKind::Fail { status: 503 }, heals);
+        self.sim().app_trouble(app, trouble).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_at_the_third_probe_and_ends_with_the_second_good_one() {
+    // Nothing is repaired here.
+    let minutes = Minutes::start(|e| {
+        e.replace(
+            "recovery = [\"restart\", \"flush_cache\", \"scale_up\"]",
+            "recovery = []",
+        )
+    })
+    .await;
+    minutes.tick(0).await;
+    minutes.fails("agent-api", Heals::Never).await;
+    minutes.ticks(1..=2).await;
+    // Twice in the same minute.
+    minutes.tick(2).await;
+    assert_eq!(minutes.words(API).await, Vec::<String>::new());
+    minutes.tick(3).await;
+    let told = minutes.told("health", Some(API)).await;
+    let signal = &told[0]["signal"];
+    assert_eq!(signal["priority"], "critical", "{signal}");
+    assert_eq!(signal["title"], "agent-api-jpe is not well: status 503");
+    let record = minutes.document("health/agent-api-jpe.json").await;
+    let record = record.expect("a record");
+    assert_eq!(
+        (&record["failures"], &record["name"]),
+        (&json!(3), &json!(API))
+    );
+    assert_eq!(record["trouble"]["kind"], "status", "{record}");
+    minutes.ticks(4..=10).await;
+    assert_eq!(minutes.words(API).await, ["fired"]);
+    minutes.ticks(11..=12).await;
+    assert_eq!(minutes.words(API).await, ["fired", "escalated"]);
+    minutes.sim().heal_app("agent-api").await;
+    minutes.tick(13).await;
+    assert_eq!(minutes.words(API).await, ["fired", "escalated"]);
+    minutes.tick(14).await;
+    assert_eq!(minutes.words(API).await, ["fired", "escalated", "cleared"]);
+    assert_eq!(minutes.words(WORKER).await, Vec::<String>::new());
+    assert!(minutes.sim().mutations().is_empty());
+}
+
+#[tokio::test]
+async fn when_everything_fails_at_once_the_probe_is_doubted_and_nothing_is_restarted() {
+    let minutes = Minutes::start(|e| e.replace("mode = \"propose\"", "mode = \"act\"")).await;
+    minutes.fails("agent-api", Heals::Restart).await;
+    minutes.fails("agent-worker", Heals::Never).await;
+    minutes.ticks(0..=5).await;
+    let told = minutes.told("health-probe", None).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let signal = &told[0]["signal"];
+    let text = signal["text"].as_str().expect("a text");
+    assert!(
+        text.starts_with(
+            "Everything fails at once: the probe itself may be broken; nothing was restarted."
+        ),
+        "{text}"
+    );
+    assert_eq!(signal["trust"]["trust"], "unconfirmed");
+    assert_eq!(minutes.words(API).await, Vec::<String>::new());
+    assert!(minutes.sim().mutations().is_empty());
+    // One of them is well again, so the other one is not the probe's fault.
+    minutes.sim().heal_app("agent-worker").await;
+    minutes.tick(6).await;
+    let told = minutes.told("health-probe", None).await;
+    assert_eq!(told[1]["what"], "cleared", "{told:?}");
+    assert_eq!(
+        minutes.words(API).await,
+        ["fired", "restart verified, well", "mitigated"]
+    );
+}
+
+#[tokio::test]
+async fn a_probe_that_reaches_nothing_repairs_nothing() {
+    // Nobody listens on that port of this machine.
+    let minutes = Minutes::start(|e| {
+        let e = e.replace("mode = \"propose\"", "mode = \"act\"");
+        e.replace(
+            "calm = \"30m\"",
+            "calm = \"30m\"\nknown_good = \"http://127.0.0.1:9/\"",
+        )
+    })
+    .await;
+    minutes.fails("agent-api", Heals::Restart).await;
+    minutes.ticks(0..=4).await;
+    assert_eq!(minutes.told("health-probe", None).await.len(), 1);
+    assert!(minutes.sim().mutations().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_estate_names_no_more_is_forgotten() {
+    let mut minutes = Minutes::start(|e| {
+        e.replace(
+            "recovery = [\"restart\", \"flush_cache\", \"scale_up\"]",
+            "recovery = []",
+        )
+    })
+    .await;
+    minutes.fails("agent-api", Heals::Never).await;
+    minutes.ticks(0..=2).await;
+    assert_eq!(minutes.words(API).await, ["fired"]);
+    minutes.settings = minutes
+        .world
+        .settings_with_estate(|e| e.replace("name = \"agent-api-jpe\"", "name = \"front-jpe\""));
+    minutes.tick(3).await;
+    assert_eq!(minutes.words(API).await, ["fired", "cleared"]);
+    assert_eq!(minutes.document("health/agent-api-jpe.json").await, None);
+}
