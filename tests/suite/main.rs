@@ -18,6 +18,7 @@ mod kql_properties;
 mod kqlt;
 mod logs;
 mod maintenance;
+mod notify;
 mod package;
 mod processes;
 mod queries;

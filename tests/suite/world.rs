@@ -152,6 +152,7 @@ impl World {
 
     pub(crate) fn app_with(values: &BTreeMap<String, String>, clock: Clock) -> App {
         let mut config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        config.add_secrets(values.clone().into_iter());
         // The SDK reads the endpoint of an identity from the process's own environment only.
         config.azure.identity = Identity::Given(Arc::new(SimulatedIdentity {
             url: values["IDENTITY_ENDPOINT"].clone(),
