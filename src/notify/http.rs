@@ -221,7 +221,8 @@ pub(super) async fn exchange(app: &App, request: Request) -> Result<Reply, Failu
     Err(Failure { kind, why, pause })
 }
 
-/// What a refusal says of itself, shortened: the message of its JSON.
+/// What a refusal says of itself, the message of its JSON. Whoever shows it takes secrets out of it
+/// first and shortens it then, since half a secret is not found.
 fn said(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let texts = [
@@ -233,5 +234,5 @@ fn said(body: &[u8]) -> Option<String> {
         &body["error"],
     ];
     let text = texts.iter().find_map(|value| value.as_str())?;
-    Some(words::one_line(text, 160)).filter(|text| !text.is_empty())
+    Some(words::one_line(text, 4000)).filter(|text| !text.is_empty())
 }

@@ -67,6 +67,7 @@ impl Azurite {
             .stdout(Stdio::null());
         let authority = (security == Security::TokenOverHttps).then(|| {
             let (authority, certificate, key) = certificates(folder.path());
+            let authority = reqwest::Certificate::from_pem(authority.as_bytes()).expect("PEM");
             command.args(["--oauth", "basic"]);
             command.arg("--cert").arg(certificate).arg("--key").arg(key);
             authority
@@ -169,8 +170,8 @@ fn signature() -> String {
         .finish()
 }
 
-/// An authority of this run alone, and what it signed for loopback.
-fn certificates(folder: &Path) -> (reqwest::Certificate, PathBuf, PathBuf) {
+/// An authority of this run alone as PEM, and what it signed for loopback.
+pub(crate) fn certificates(folder: &Path) -> (String, PathBuf, PathBuf) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -184,8 +185,7 @@ fn certificates(folder: &Path) -> (reqwest::Certificate, PathBuf, PathBuf) {
     let (certificate, private) = (folder.join("leaf.pem"), folder.join("leaf.key"));
     std::fs::write(&certificate, leaf.pem()).expect("written");
     std::fs::write(&private, key.serialize_pem()).expect("written");
-    let trusted = reqwest::Certificate::from_pem(authority.pem().as_bytes()).expect("PEM");
-    (trusted, certificate, private)
+    (authority.pem(), certificate, private)
 }
 
 /// Azurite reads the claims of a token and does not ask who signed it.

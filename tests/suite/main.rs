@@ -21,6 +21,7 @@ mod kql_properties;
 mod kqlt;
 mod logs;
 mod maintenance;
+mod notify;
 mod oncall;
 mod outside;
 mod package;

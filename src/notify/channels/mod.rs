@@ -123,21 +123,18 @@ pub(super) async fn send(
     }
 }
 
-/// Every form in which the secrets of a channel could come back to us.
+/// Every form in which secrets could come back to us.
 fn revealing(app: &App, channel: &Channel) -> Vec<String> {
+    let user = match &channel.way {
+        Way::Smtp(smtp) => smtp.login.as_ref().map_or("", |(user, _)| user),
+        Way::Servicenow(servicenow) => match &servicenow.login {
+            crate::estate::Login::User(name) | crate::estate::Login::Client(name) => name,
+        },
+        Way::Jira { user, .. } => user,
+        _ => "",
+    };
     let mut forms = BTreeSet::new();
-    for secret in channel.secrets() {
-        let Some(secret) = app.config.secrets.get(secret).map(Secret::reveal) else {
-            continue;
-        };
-        let user = match &channel.way {
-            Way::Smtp(smtp) => smtp.login.as_ref().map_or("", |(user, _)| user),
-            Way::Servicenow(servicenow) => match &servicenow.login {
-                crate::estate::Login::User(name) | crate::estate::Login::Client(name) => name,
-            },
-            Way::Jira { user, .. } => user,
-            _ => "",
-        };
+    for secret in app.config.secrets.values().map(Secret::reveal) {
         forms.insert(secret.to_owned());
         forms.insert(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
         forms.insert(BASE64_STANDARD.encode(secret));

@@ -144,7 +144,7 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
         None if error.is_timeout() => "no answer in time".into(),
         None => error.to_string(),
     };
-    Failure::new(kind, words::one_line(&why, 200))
+    Failure::new(kind, words::one_line(&why, 4000))
 }
 
 pub(super) fn subject(message: &Message) -> String {

@@ -90,6 +90,8 @@ fn one(posted: &Posted, lanes: &[Lane]) -> Told {
         ticket: None,
         attempts: Vec::new(),
     };
+    // At one time, in the order of the contacts.
+    let mut attempts: Vec<(DateTime<Utc>, usize, Attempt)> = Vec::new();
     let mut best = 0;
     for lane in lanes {
         let Some(letter) = lane
@@ -99,7 +101,17 @@ fn one(posted: &Posted, lanes: &[Lane]) -> Told {
         else {
             continue;
         };
-        told.attempts.extend(letter.attempts.iter().cloned());
+        let contact = posted
+            .route
+            .iter()
+            .position(|contact| contact.channel == lane.channel && contact.to == lane.to);
+        let contact = contact.unwrap_or(posted.route.len());
+        attempts.extend(
+            letter
+                .attempts
+                .iter()
+                .map(|one| (one.at, contact, one.clone())),
+        );
         // What was delivered by one is delivered, whatever another still does.
         let (rank, state) = match &letter.stands {
             Stands::Delivered { at } => (5, ToldState::Delivered { at: *at }),
@@ -127,7 +139,11 @@ fn one(posted: &Posted, lanes: &[Lane]) -> Told {
             told.ticket = lane.ticket.as_ref().map(|ticket| ticket.number.clone());
         }
     }
-    told.attempts.sort_by_key(|attempt| attempt.at);
+    attempts.sort_by_key(|(at, contact, _)| (*at, *contact));
+    told.attempts = attempts
+        .into_iter()
+        .map(|(_, _, attempt)| attempt)
+        .collect();
     told
 }
 
