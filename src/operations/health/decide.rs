@@ -110,11 +110,11 @@ pub fn decide(
         let (name, record) = (&fact.endpoint.name, &fact.record);
         let told = record.told.as_ref();
         let priority = priority(facts, fact);
-        if record.failing && told.is_none_or(|told| told.priority < priority) {
-            if told.is_some() || !is_suspect(name) {
-                let name = name.clone();
-                decisions.push(Decision::Fire { name, priority });
-            }
+        let is_news = told.is_none_or(|told| told.priority < priority);
+        // What is suspect is told as one, unless it was told by itself before.
+        if record.failing && is_news && (told.is_some() || !is_suspect(name)) {
+            let name = name.clone();
+            decisions.push(Decision::Fire { name, priority });
         }
         if !record.failing && told.is_some() {
             decisions.push(Decision::Clear { name: name.clone() });
@@ -350,7 +350,8 @@ pub(super) mod tests {
         let three = "3 of 4 endpoints turned bad within 3 minutes";
         let well = || record(None);
         let bad = |minutes| record(Some(minutes));
-        let cases: Vec<(&str, Vec<(&str, &str, Record)>, Reach, bool, Vec<Decision>)> = vec![
+        type Given<'a> = Vec<(&'a str, &'a str, Record)>;
+        let cases: Vec<(&str, Given<'_>, Reach, bool, Vec<Decision>)> = vec![
             (
                 "all is well",
                 vec![api(well())],

@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn what_is_counted() {
         let min = 60;
-        let cases: [(&str, &[(char, i64)], u32, u32, bool); 12] = [
+        type Case<'a> = (&'a str, &'a [(char, i64)], u32, u32, bool);
+        let cases: [Case<'_>; 12] = [
             ("nothing", &[], 0, 0, false),
             ("once", &[('-', 0)], 1, 0, false),
             (
