@@ -6,7 +6,7 @@ use clap::Args;
 use super::serve::log_to_stdout;
 use crate::config::LogFormat;
 use crate::domain::Cadence;
-use crate::local::{Local, Options, Services};
+use crate::local::{Local, Options, SCENARIOS, Services};
 
 /// Everything stays in the data folder, so it goes on where it was when it is started again.
 /// Ctrl-C stops it.
@@ -34,6 +34,11 @@ pub(super) struct Arguments {
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
+    /// Play this scenario and tell what happens: bad-day takes about five minutes. Restarts, flushes
+    /// and replicas are then in mode act, and the estate's clock is moved ahead.
+    #[arg(long, value_name = "NAME", conflicts_with = "services_only",
+        value_parser = clap::builder::PossibleValuesParser::new(SCENARIOS))]
+    scenario: Option<String>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -44,6 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         record: arguments.record,
         app: arguments.app,
         requests_per_minute: f64::from(arguments.requests_per_minute),
+        acting: arguments.scenario.is_some(),
     };
     if arguments.services_only {
         let mut services = Services::start(&options).await?;
@@ -59,6 +65,24 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("{}", local.what_to_try());
     // Only now: what a person waits for comes first.
     local.tell()?;
+    if let Some(scenario) = arguments.scenario {
+        println!(
+            "Scenario {scenario}: restarts, flushes and replicas are in mode act here, in an estate derived from yours."
+        );
+        let played = tokio::select! {
+            played = local.play(&scenario, |line| println!("{line}")) => Some(played),
+            stopped = stop_signal() => { stopped?; None }
+        };
+        match played {
+            Some(Ok(())) => {}
+            Some(Err(error)) => println!("the scenario ended early: {error:#}"),
+            None => {
+                println!("stopping");
+                local.stop().await;
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
     stop_signal().await?;
     println!("stopping");
     local.stop().await;

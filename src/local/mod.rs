@@ -8,6 +8,7 @@ pub mod host;
 mod leash;
 mod loopback;
 mod samples;
+mod scenario;
 pub mod simulator;
 mod storage;
 pub mod telemetry;
@@ -17,4 +18,5 @@ mod world;
 
 pub use leash::{LEASH, hold_leash};
 pub use samples::sample_secrets;
+pub use scenario::SCENARIOS;
 pub use together::{Local, Options, Services};

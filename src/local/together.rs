@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::host::{self, Host};
 use super::samples::sample_secrets;
+use super::scenario;
 use super::simulator::{self, AlertRule, Crossing, Simulator};
 use super::telemetry::Telemetry;
 use super::teller::Teller;
@@ -29,6 +30,9 @@ pub struct Options {
     pub app: PathBuf,
     /// Rows of `AppRequests` a minute, in the mean; 0 for no telemetry at all.
     pub requests_per_minute: f64,
+    /// Restarts, flushes and replicas are in mode act, whatever the estate file says: the estate is
+    /// derived from it, and kept beside the state.
+    pub acting: bool,
 }
 
 /// The simulated services, without a handler.
@@ -46,7 +50,11 @@ impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
     /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
-        let (text, estate) = estate(&options.app)?;
+        let (mut text, mut estate) = estate(&options.app)?;
+        if options.acting {
+            text = scenario::acting(&text)?;
+            estate = Estate::parse(&text)?;
+        }
         let simulator = Simulator::start(simulator::Options {
             data: options.data.clone(),
             port: 0,
@@ -65,6 +73,12 @@ impl Services {
             &people.map(|(name, key)| format!("{name}:{key}")),
         );
         values.extend(sample_secrets(&text));
+        if options.acting {
+            let data = std::path::absolute(&options.data)?;
+            let path = data.join("estate-acting.toml");
+            write_private(&path, &text)?;
+            values.insert("POOLKEEPER_ESTATE".into(), path.display().to_string());
+        }
         let file = json!({ "IsEncrypted": false, "Values": values });
         let settings = options.data.join("settings.json");
         write_private(&settings, &serde_json::to_string_pretty(&file)?)?;
@@ -230,6 +244,18 @@ impl Local {
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// Plays a scenario; `tell` gets each line of its narration.
+    ///
+    /// Errors: there is no such scenario, or the simulator does not do what it is asked.
+    pub async fn play(&self, scenario: &str, tell: impl Fn(&str)) -> anyhow::Result<()> {
+        let stage = scenario::Stage {
+            simulator: self.services.simulator.url(),
+            key: self.services.simulator.sim_key().to_owned(),
+            zone: self.services.estate.zone,
+        };
+        stage.play(scenario, tell).await
     }
 
     /// How this program is started so that it finds this estate.

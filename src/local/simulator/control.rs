@@ -218,8 +218,21 @@ async fn add_rule(State(shared): Sim, body: Bytes) -> Response {
     }
 }
 
-async fn clear_rules(State(shared): Sim) -> Response {
-    match shared.world.run(|db, _| alarms::clear(db)).await {
+#[derive(Deserialize)]
+struct Named {
+    /// Only rules whose name begins so.
+    #[serde(default)]
+    prefix: String,
+}
+
+async fn clear_rules(
+    State(shared): Sim,
+    axum::extract::Query(named): axum::extract::Query<Named>,
+) -> Response {
+    let cleared = shared
+        .world
+        .run(move |db, _| alarms::clear(db, &named.prefix));
+    match cleared.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refused(&refusal),
     }

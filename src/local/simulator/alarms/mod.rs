@@ -65,9 +65,12 @@ pub(super) fn list(db: &Connection) -> Result<Vec<AlertRule>, Refusal> {
     Ok(kept(db)?.into_iter().map(|kept| kept.rule).collect())
 }
 
-/// Removes every rule. What was raised stays.
-pub(super) fn clear(db: &Connection) -> Result<(), Refusal> {
-    db.execute("DELETE FROM alert_rules", [])?;
+/// Removes every rule whose name begins so. What was raised stays.
+pub(super) fn clear(db: &Connection, prefix: &str) -> Result<(), Refusal> {
+    db.execute(
+        "DELETE FROM alert_rules WHERE substr(name, 1, length(?1)) = ?1",
+        [prefix],
+    )?;
     Ok(())
 }
 
