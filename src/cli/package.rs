@@ -106,8 +106,16 @@ impl Found {
         if let Some(estate) = self.read(&app.join(ESTATE)) {
             match String::from_utf8(estate) {
                 Ok(text) => {
-                    if let Err(EstateError(problems)) = Estate::parse(&text) {
-                        self.problems = problems;
+                    match Estate::parse(&text) {
+                        Ok(estate) => {
+                            let folder = app.join(ESTATE);
+                            for file in estate.channel_files() {
+                                if let Some(content) = self.read(&folder.with_file_name(file)) {
+                                    self.add(file.to_owned(), FILE, content);
+                                }
+                            }
+                        }
+                        Err(EstateError(problems)) => self.problems = problems,
                     }
                     self.add("estate.toml".into(), FILE, text.into_bytes());
                 }

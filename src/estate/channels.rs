@@ -126,7 +126,7 @@ pub(super) struct Written {
     /// smtp: starttls unless it is written.
     security: Option<MailSecurity>,
     /// smtp: PEM file of one more authority that signs the server's certificate; relative to the
-    /// application's folder.
+    /// folder of the estate file.
     authority: Option<String>,
     /// smtp, servicenow, jira: who signs in.
     user: Option<String>,
@@ -300,6 +300,18 @@ impl Estate {
     #[must_use]
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)
+    }
+
+    /// Files that channels need beside the estate file.
+    #[must_use]
+    pub fn channel_files(&self) -> BTreeSet<&str> {
+        self.channels
+            .iter()
+            .filter_map(|channel| match &channel.way {
+                Way::Smtp(smtp) => smtp.authority.as_deref(),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The names of all channels, for checking what refers to them.
@@ -528,6 +540,14 @@ impl Reader<'_> {
         if !fits {
             self.tell(&format!("{key}.host"), format!("is `{host}`: no host"));
         }
+        if written
+            .authority
+            .as_deref()
+            .is_some_and(|path| !fits_file(path))
+        {
+            let message = "is no file in the folder of the estate file, or below it";
+            self.tell(&format!("{key}.authority"), message);
+        }
         let login = match (&written.user, &written.secret) {
             (Some(user), Some(secret)) => Some((user.clone(), secret.clone())),
             (None, None) => None,
@@ -590,6 +610,13 @@ fn fits_name(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// A file beside the estate file or below it, wherever that lies.
+fn fits_file(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    path.split('/')
+        .all(|part| !part.is_empty() && part.bytes().all(plain) && !part.bytes().all(|b| b == b'.'))
+}
+
 fn fits_secret(name: &str) -> bool {
     (1..=60).contains(&name.len())
         && name
@@ -605,4 +632,129 @@ pub fn is_loopback(host: &str) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estate::EstateError;
+
+    fn problems(channels: &str) -> Vec<String> {
+        match Estate::parse(&format!("[[tenants]]\nid = 'tenant-a'\n{channels}")) {
+            Ok(_) => Vec::new(),
+            Err(EstateError(problems)) => problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_channels_is_told() {
+        let slack = "[[channels]]\nname = 'a'\nkind = 'slack'\nsecret = 'A'\n";
+        let mail = "[[channels]]\nname = 'm'\nkind = 'smtp'\nhost = 'h'\nfrom = 'p@example.com'\n";
+        for (name, text, expected) in [
+            ("nothing", format!("{slack}{mail}"), &[][..]),
+            (
+                "an unknown kind",
+                "[[channels]]\nname = 'a'\nkind = 'fax'\n".into(),
+                &["line 5: `channels[0].kind` is `fax`: smtp, acs_email,"],
+            ),
+            (
+                "a name twice, and one that cannot be",
+                format!("{slack}{slack}[[channels]]\nname = 'A.b'\nkind = 'slack'\nsecret = 'A'\n"),
+                &["`channels[1].name` is `a`, as that", "`channels[2].name` is `A.b`: 1 to 40"],
+            ),
+            (
+                "missing and foreign settings",
+                "[[channels]]\nname = 'a'\nkind = 'pagerduty'\nhost = 'h'\n".into(),
+                &[
+                    "`channels[0].secret` is missing: pagerduty needs it",
+                    "`channels[0].host` does not belong to pagerduty",
+                ],
+            ),
+            (
+                "a secret itself",
+                "[[channels]]\nname = 'a'\nkind = 'slack'\nsecret = 'https://hooks.slack.com/x'\n".into(),
+                &["`channels[0].secret` is no name of a secret"],
+            ),
+            (
+                "fallbacks in a circle, and to nobody",
+                format!(
+                    "{slack}fallback = 'b'\n{}fallback = 'a'\n{}fallback = 'x'\n",
+                    slack.replace("'a'", "'b'"),
+                    slack.replace("'a'", "'c'"),
+                ),
+                &[
+                    "`channels[2].fallback` is `x`: no channel",
+                    "`channels[0].fallback` is `b`, which leads back to `a`",
+                    "`channels[1].fallback` is `a`, which leads back to `b`",
+                ],
+            ),
+            (
+                "a fallback that knows no recipient",
+                format!("{slack}fallback = 'm'\n{mail}"),
+                &["`channels[0].fallback` is `m`, which has no recipient of its own"],
+            ),
+            (
+                "tenants that are none",
+                format!("{slack}tenants = ['tenant-z']\n{}tenants = []\n", slack.replace("'a'", "'b'")),
+                &[
+                    "`channels[0].tenants[0]` is `tenant-z`: no tenant",
+                    "`channels[1].tenants` is empty",
+                ],
+            ),
+            (
+                "mail in the open, to somebody else",
+                format!("{mail}security = 'plain'\nuser = 'u'\nto = 'nobody'\n"),
+                &[
+                    "`channels[0].to` is `nobody`: no mail address",
+                    "`channels[0].security` is plain, which goes to",
+                    "`channels[0].authority` is no file in the folder",
+                    "`channels[0]` wants `user` and `secret` together",
+                ],
+            ),
+            (
+                "addresses that are not safe",
+                "[[channels]]\nname = 'a'\nkind = 'webhook'\nsecret = 'A'\nurl = 'http://example.com'\n
+                 [[channels]]\nname = 'b'\nkind = 'acs_email'\nfrom = 'p@example.com'\nurl = 'https://evil.example'\n
+                 [[channels]]\nname = 'c'\nkind = 'jira'\nsecret = 'A'\nuser = 'u'\nproject = 'P'\nurl = 'https://u@x.atlassian.net'\n"
+                    .into(),
+                &[
+                    "`channels[0].url` is no address",
+                    "`channels[1].url` is no address",
+                    "`channels[2].url` is no address",
+                ],
+            ),
+            (
+                "neither nor",
+                "[[channels]]\nname = 'a'\nkind = 'webhook'\nsecret = 'A'\n
+                 [[channels]]\nname = 'b'\nkind = 'servicenow'\nsecret = 'A'\nurl = 'https://x.service-now.com'\n"
+                    .into(),
+                &["wants either `url` or `url_secret`", "wants either `user` or `client_id`"],
+            ),
+        ] {
+            let found = problems(&text);
+            assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.contains(expected), "{name}: {found} is not {expected}");
+            }
+            assert!(!found.concat().contains("hooks.slack.com"), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_channels_that_ship_are_known_by_name() {
+        let estate = Estate::parse(include_str!("../../infra/estate.toml")).expect("an estate");
+        let names: Vec<&str> = estate.channel_names().into_iter().collect();
+        assert_eq!(names, ["chat", "mail", "pager", "tickets"]);
+        let kinds: Vec<ChannelKind> = estate.channels.iter().map(Channel::kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                ChannelKind::Pagerduty,
+                ChannelKind::Smtp,
+                ChannelKind::Teams,
+                ChannelKind::Servicenow,
+            ]
+        );
+        assert!(estate.channel("fax").is_none());
+    }
 }

@@ -35,6 +35,8 @@ pub(super) enum Kind {
 pub(super) struct Failure {
     pub(super) kind: Kind,
     pub(super) why: String,
+    /// What an HTTP server answered with.
+    pub(super) status: Option<u16>,
     /// How long the other side asks to be left alone.
     pub(super) pause: Option<Duration>,
 }
@@ -44,6 +46,7 @@ impl Failure {
         Self {
             kind,
             why: why.into(),
+            status: None,
             pause: None,
         }
     }
@@ -218,7 +221,12 @@ pub(super) async fn exchange(app: &App, request: Request) -> Result<Reply, Failu
         Some(said) => format!("status {status}: {said}"),
         None => format!("status {status}"),
     };
-    Err(Failure { kind, why, pause })
+    Err(Failure {
+        kind,
+        why,
+        status: Some(status),
+        pause,
+    })
 }
 
 /// What a refusal says of itself, the message of its JSON. Whoever shows it takes secrets out of it

@@ -1,7 +1,7 @@
 //! Jira Cloud. Source: Atlassian developer documentation, "The Jira Cloud platform REST API" v3:
 //! issues, issue search (`/search/jql`), comments and transitions; and "Atlassian Document Format".
-//!
-//! What is written is found by a search only some seconds later. Tries are further apart than that.
+
+use std::time::Duration;
 
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -12,6 +12,9 @@ use crate::domain::{Act, Message};
 use crate::estate::Way;
 use crate::notify::http::{Failure, Kind, Request, basic, below, exchange};
 use crate::notify::words;
+
+/// What is written is found by a search only some seconds later.
+const FOUND_AFTER: Duration = Duration::from_secs(15);
 
 pub(super) async fn send(app: &App, way: &Way, letter: &Letter<'_>) -> Result<Taken, Failure> {
     let Way::Jira {
@@ -51,7 +54,17 @@ pub(super) async fn send(app: &App, way: &Way, letter: &Letter<'_>) -> Result<Ta
         if act != Act::Trigger {
             return Ok(Taken::new("there is no issue of it"));
         }
-        let reply = ask(create(url, project, item_type, message)).await?;
+        // If it was opened unheard, a search finds it some seconds later.
+        let later = |failure: Failure| match failure.kind {
+            Kind::Passing => Failure {
+                pause: Some(failure.pause.unwrap_or_default().max(FOUND_AFTER)),
+                ..failure
+            },
+            _ => failure,
+        };
+        let reply = ask(create(url, project, item_type, message))
+            .await
+            .map_err(later)?;
         let ticket = read(&reply.json()).ok_or_else(|| unexpected("no key"))?;
         return Ok(Taken {
             pause: reply.pause,

@@ -35,7 +35,7 @@ pub(super) async fn send(
                     pause: reply.pause,
                     ..Taken::ticket(done(act), ticket)
                 }),
-                Err(failure) if known.is_some() && failure.why.starts_with("status 404") => {
+                Err(failure) if known.is_some() && failure.status == Some(404) => {
                     let why = format!("ticket {} is gone", ticket.number);
                     Err(Failure::new(Kind::Refused, why))
                 }

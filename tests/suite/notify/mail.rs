@@ -36,6 +36,7 @@ impl Server {
             .arg(busy.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("node");
