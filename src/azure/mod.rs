@@ -19,6 +19,7 @@ pub mod logs;
 mod operation;
 mod pace;
 mod page;
+pub mod resource_health;
 pub mod storage;
 
 use std::collections::HashMap;
@@ -83,6 +84,7 @@ pub fn declared() -> Vec<Action> {
         logs::QUERY,
         logs::QUERY_TABLES,
         logs::QUERY_RESOURCE,
+        resource_health::READ_HEALTH,
         storage::READ_ACCOUNT,
         storage::READ_CONTAINERS,
         storage::READ_LIFECYCLE,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::logs::Mark;
+use super::rules::file::{Evaluator, Rule};
 use crate::domain::{ChangeKind, Mode};
 
 /// The estate and its policies.
@@ -33,6 +34,12 @@ pub(super) struct File {
     /// What is looked at before another index of a Cosmos container is proposed.
     #[serde(default)]
     pub(super) indexing: Indexing,
+    /// Who evaluates the rules, and how late telemetry may be.
+    #[serde(default)]
+    pub(super) evaluator: Evaluator,
+    /// What is watched.
+    #[serde(default)]
+    pub(super) rules: Vec<Rule>,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,

@@ -5,6 +5,7 @@ mod check;
 mod file;
 mod logs;
 mod policy;
+mod rules;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use chrono_tz::Tz;
 pub use check::Problem;
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use policy::Policy;
+pub use rules::{Above, Evaluator, EvaluatorMode, Level, Response, Rule, Thousandths, Watch};
 pub use target::{EstateTarget, Kind, Resource};
 
 use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule, same_person};
@@ -35,6 +37,9 @@ pub struct Estate {
     pub applications: Vec<String>,
     pub logs: Logs,
     pub indexing: Indexing,
+    pub evaluator: Evaluator,
+    /// What is watched, in the order of the file.
+    pub rules: Vec<Rule>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -254,6 +259,11 @@ impl Reader<'_> {
                 "is 0: no index is known to be unused",
             );
         }
+        let evaluator = self.evaluator(&file.evaluator);
+        let rules = self.rules(file.rules, evaluator);
+        if !rules.is_empty() && !stamps.iter().any(|stamp| stamp.workspace.is_some()) {
+            self.tell("rules", "have no telemetry: no stamp has a workspace");
+        }
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -270,6 +280,8 @@ impl Reader<'_> {
             applications: file.certificates.applications,
             logs,
             indexing,
+            evaluator,
+            rules,
             policies,
             resources,
         }

@@ -54,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/weekly-maintenance", post(timers::weekly))
         .route("/monthly-maintenance", post(timers::monthly))
         .route("/minute-tick", post(timers::minute))
+        .route("/rules", post(timers::rules))
         .route("/work", post(queue::work))
         .with_state(app);
     guarded(functions)

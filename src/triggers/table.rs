@@ -65,6 +65,13 @@ pub fn table() -> &'static [Function] {
             QUARTERLY,
             "starts monthly maintenance when it is due",
         ),
+        f(
+            "rules",
+            Kind::Timer {
+                schedule: "0 * * * * *",
+            },
+            "holds telemetry against the rules",
+        ),
         f("runs", http("get", "runs/{id?}"), "shows runs"),
         f(
             "weekly-maintenance",

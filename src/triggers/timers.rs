@@ -10,7 +10,7 @@ use super::envelope::{data, done};
 use super::web::Problem;
 use crate::app::App;
 use crate::domain::Cadence;
-use crate::operations::{maintenance, sweep};
+use crate::operations::{maintenance, slo, sweep};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -24,6 +24,11 @@ pub(super) async fn minute(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     Ok(done(format!(
         "{finished} runs finished that nobody had started"
     )))
+}
+
+pub(super) async fn rules(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    data(&body, "tick")?;
+    Ok(done(slo::tick(&app).await?.to_string()))
 }
 
 pub(super) async fn daily(State(app): State<Arc<App>>, body: Bytes) -> Answer {

@@ -21,6 +21,7 @@ mod maintenance;
 mod package;
 mod processes;
 mod queries;
+mod rules;
 mod store;
 mod telemetry;
 mod world;

@@ -1,8 +1,12 @@
 //! Alerts as they become known: stored, paired and held against the estate.
 
+mod corroborate;
 mod record;
+mod triage;
 
+pub use corroborate::corroborate;
 pub use record::{AlertRecord, Target};
+pub use triage::{Known, Triage, decide, triage};
 
 use serde_json::value::RawValue;
 
