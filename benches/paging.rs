@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
+use poolkeeper::app::{App, Clock};
+use poolkeeper::config::Config;
 use poolkeeper::estate::Estate;
 use poolkeeper::local::host::{Host, Options as HostOptions};
 use poolkeeper::local::simulator::{Options, Simulator};
@@ -63,6 +65,8 @@ fn settings(simulator: &Simulator, estate: &Path) -> BTreeMap<String, String> {
 struct Field {
     simulator: Simulator,
     host: Host,
+    /// Another process on the same store.
+    app: App,
     http: reqwest::Client,
     _folder: tempfile::TempDir,
 }
@@ -82,11 +86,15 @@ impl Field {
         })
         .await
         .expect("a simulator");
+        let values = settings(&simulator, &path);
+        let config = Config::read(|name| values.get(name).cloned()).expect("settings");
+        let app = App::new(config, Clock::System);
         let host = Host::start(HostOptions {
             app: env!("CARGO_MANIFEST_DIR").into(),
             port: 0,
-            settings: settings(&simulator, &path),
+            settings: values,
             executable: env!("CARGO_BIN_EXE_poolkeeper").into(),
+            told_its_url: false,
         })
         .await
         .expect("a host");
@@ -96,6 +104,7 @@ impl Field {
         Self {
             simulator,
             host,
+            app,
             http: reqwest::Client::new(),
             _folder: folder,
         }
@@ -301,7 +310,9 @@ async fn storm(alerts: usize, kills: u64) {
     }
     let pending = loop {
         field.minute().await;
-        let pending = field.simulator.kept("outbox-pending/").await;
+        let (_, pending) = poolkeeper::notify::pending(&field.app)
+            .await
+            .expect("the outbox");
         if pending == 0 || began.elapsed() > Duration::from_secs(1200) {
             break pending;
         }

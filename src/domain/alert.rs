@@ -58,6 +58,12 @@ pub struct Alert {
     /// Azure resource ids; empty for budget alerts.
     pub targets: Vec<String>,
     pub description: Option<String>,
+    /// The tenant that its dimensions name, if they name one: the sender's word.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// Of the operation in the activity log that it is about: the sender's word.
+    #[serde(default)]
+    pub correlation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +82,71 @@ struct Data<'a> {
     essentials: Option<Essentials<'a>>,
     /// Kept as it came: its shape differs by kind and by version.
     #[serde(borrow, default)]
-    #[expect(dead_code, reason = "reading it checks that it is JSON, and no more")]
     alert_context: Option<&'a RawValue>,
+}
+
+/// What of a context is of use; all else, and every other shape, is passed over.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Context<'a> {
+    #[serde(borrow)]
+    correlation_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    condition: Option<Criteria<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Criteria<'a> {
+    #[serde(borrow, default)]
+    all_of: Vec<Criterion<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Criterion<'a> {
+    #[serde(borrow, default)]
+    dimensions: Option<Vec<Dimension<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Dimension<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    value: Option<Cow<'a, str>>,
+}
+
+impl<'a> Context<'a> {
+    /// Looked into only where there is something to find: most contexts have nothing.
+    fn read(raw: Option<&'a RawValue>) -> Self {
+        let text = raw.map_or("", RawValue::get);
+        if text.contains("\"dimensions\"") || text.contains("\"correlationId\"") {
+            serde_json::from_str(text).unwrap_or_default()
+        } else {
+            Self::default()
+        }
+    }
+
+    /// The tenant, if the dimensions name exactly one. `Tenant` is how the shipped queries call the
+    /// column; `TenantId` with capitals is that of a workspace, and never a tenant of the service.
+    fn tenant(&self) -> Option<String> {
+        let mut tenants = self
+            .condition
+            .iter()
+            .flat_map(|c| &c.all_of)
+            .flat_map(|c| c.dimensions.iter().flatten())
+            .filter(|d| matches!(d.name.as_deref(), Some("tenantId" | "Tenant")))
+            .filter_map(|d| d.value.as_deref());
+        let tenant = tenants.next().filter(|t| !t.is_empty() && t.len() <= 256)?;
+        tenants
+            .all(|other| other == tenant)
+            .then(|| tenant.to_owned())
+    }
+
+    fn correlation(&self) -> Option<String> {
+        let id = self.correlation_id.as_deref()?;
+        (!id.is_empty() && id.len() <= 128).then(|| id.to_owned())
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,8 +190,9 @@ impl Alert {
                 "`schemaId` is not `azureMonitorCommonAlertSchema`: switch the common alert schema on in the action group",
             ));
         }
-        let essentials = envelope
-            .data
+        let data = envelope.data;
+        let context = Context::read(data.as_ref().and_then(|d| d.alert_context));
+        let essentials = data
             .and_then(|d| d.essentials)
             .ok_or_else(|| invalid("`data.essentials` is missing"))?;
         let present =
@@ -176,6 +246,8 @@ impl Alert {
             resolved,
             targets,
             description: present(essentials.description),
+            tenant: context.tenant(),
+            correlation: context.correlation(),
         })
     }
 
@@ -351,6 +423,61 @@ mod tests {
         for (name, payload) in cases {
             assert!(Alert::parse(&payload).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_tenant_is_taken_from_dimensions_that_name_exactly_one() {
+        let dimensions = |all: Value| json!({ "condition": { "allOf": all } });
+        let one =
+            |name: &str, value: Value| json!({ "dimensions": [{ "name": name, "value": value }] });
+        for (name, context, expected) in [
+            (
+                "one",
+                dimensions(json!([one("tenantId", json!("a"))])),
+                Some("a"),
+            ),
+            (
+                "as shipped queries say",
+                dimensions(json!([one("Tenant", json!("a"))])),
+                Some("a"),
+            ),
+            (
+                "the same twice",
+                dimensions(json!([
+                    one("tenantId", json!("a")),
+                    one("Tenant", json!("a"))
+                ])),
+                Some("a"),
+            ),
+            (
+                "two",
+                dimensions(json!([
+                    one("tenantId", json!("a")),
+                    one("tenantId", json!("b"))
+                ])),
+                None,
+            ),
+            (
+                "a workspace",
+                dimensions(json!([one("TenantId", json!("a"))])),
+                None,
+            ),
+            (
+                "no text",
+                dimensions(json!([one("tenantId", json!(7))])),
+                None,
+            ),
+            ("none", dimensions(json!([{ "dimensions": null }])), None),
+            ("another shape", json!([{ "dimensions": [] }]), None),
+            ("nothing", Value::Null, None),
+        ] {
+            let payload = payload(|p| p["data"]["alertContext"] = context);
+            let alert = Alert::parse(&payload).expect(name);
+            assert_eq!(alert.tenant.as_deref(), expected, "{name}");
+        }
+        let payload = payload(|p| p["data"]["alertContext"] = json!({ "correlationId": "c-1" }));
+        let alert = Alert::parse(&payload).expect("an alert");
+        assert_eq!(alert.correlation.as_deref(), Some("c-1"));
     }
 
     #[test]

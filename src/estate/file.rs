@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::health::file::Health;
 use super::logs::Mark;
 use super::oncall::OnCallFile;
+use super::rules::file::{Evaluator, Rule};
 use super::windows::WindowFile;
 use crate::domain::{ChangeKind, Contact, Mode};
 
@@ -42,6 +43,12 @@ pub(super) struct File {
     /// What is probed each minute, and how what fails is repaired.
     #[serde(default)]
     pub(super) health: Health,
+    /// Who evaluates the rules, and how late telemetry may be.
+    #[serde(default)]
+    pub(super) evaluator: Evaluator,
+    /// What is watched.
+    #[serde(default)]
+    pub(super) rules: Vec<Rule>,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,

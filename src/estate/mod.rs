@@ -9,6 +9,7 @@ mod incidents;
 mod logs;
 mod oncall;
 mod policy;
+mod rules;
 mod target;
 mod windows;
 
@@ -26,6 +27,7 @@ pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
 pub use policy::Policy;
+pub use rules::{Above, Evaluator, EvaluatorMode, Response, Rule, Thousandths, Threshold, Watch};
 pub use target::{EstateTarget, Kind, Resource};
 pub use windows::QuietWindow;
 
@@ -53,6 +55,9 @@ pub struct Estate {
     pub channels: Vec<Channel>,
     pub incidents: IncidentPolicy,
     pub health: Health,
+    pub evaluator: Evaluator,
+    /// What is watched, in the order of the file.
+    pub rules: Vec<Rule>,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -281,6 +286,11 @@ impl Reader<'_> {
         let incidents = self.incidents(file.incidents);
         self.reachable(&incidents, &oncall, &channels, &tenants);
         let health = self.health(file.health, &resources, &tenants);
+        let evaluator = self.evaluator(&file.evaluator);
+        let rules = self.rules(file.rules, evaluator);
+        if !rules.is_empty() && !stamps.iter().any(|stamp| stamp.workspace.is_some()) {
+            self.tell("rules", "have no telemetry: no stamp has a workspace");
+        }
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -302,6 +312,8 @@ impl Reader<'_> {
             channels,
             incidents,
             health,
+            evaluator,
+            rules,
             policies,
             resources,
         }

@@ -9,6 +9,7 @@ pub mod quiet;
 pub mod recovery;
 pub mod runs;
 mod said;
+pub mod slo;
 mod work;
 
 pub use said::{Refusal, Said};

@@ -123,6 +123,7 @@ queries! {
     RuShareByTenant = "ru_share_by_tenant",
     SamplingRate = "sampling_rate",
     ServiceAvailability = "service_availability",
+    ServiceHealthEvents = "service_health_events",
     SloWindows = "slo_windows",
     TelemetryFreshness = "telemetry_freshness",
     TenantErrorSeries = "tenant_error_series",

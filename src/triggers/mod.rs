@@ -67,6 +67,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/monthly-maintenance", post(timers::monthly))
         .route("/minute-tick", post(timers::minute))
         .route("/health-check", post(timers::health))
+        .route("/rules", post(timers::rules))
         .route("/work", post(queue::work))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&app),

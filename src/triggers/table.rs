@@ -82,6 +82,13 @@ pub fn table() -> &'static [Function] {
             http("get", "quiet/{id?}/{action?}"),
             "shows what is kept quiet, and takes silences and windows",
         ),
+        f(
+            "rules",
+            Kind::Timer {
+                schedule: "0 * * * * *",
+            },
+            "holds telemetry against the rules",
+        ),
         f("runs", http("get", "runs/{id?}"), "shows runs"),
         f(
             "weekly-maintenance",

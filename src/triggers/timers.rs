@@ -11,7 +11,7 @@ use super::web::Problem;
 use crate::app::App;
 use crate::domain::Cadence;
 use crate::notify;
-use crate::operations::{health, incidents, maintenance, sweep};
+use crate::operations::{health, incidents, maintenance, slo, sweep};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -45,6 +45,11 @@ pub(super) async fn minute(State(app): State<Arc<App>>, body: Bytes) -> Answer {
 pub(super) async fn health(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     data(&body, "tick")?;
     Ok(done(health::tick(&app).await?))
+}
+
+pub(super) async fn rules(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    data(&body, "tick")?;
+    Ok(done(slo::tick(&app).await?.to_string()))
 }
 
 pub(super) async fn daily(State(app): State<Arc<App>>, body: Bytes) -> Answer {

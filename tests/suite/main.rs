@@ -29,6 +29,7 @@ mod processes;
 mod queries;
 mod quiet;
 mod recovery;
+mod rules;
 mod store;
 mod telemetry;
 mod world;

@@ -23,11 +23,13 @@ mod tick;
 mod triage;
 mod view;
 
+pub use corroborate::corroborate;
 pub use record::{AlertRecord, Target};
 pub use say::{Refusal, Said, say};
 pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};
 pub use storm::Member;
 pub use tick::{Ticked, tick};
+pub use triage::{Known, Triage, decide, triage};
 pub use view::{Filter, IncidentPage, Line, Shown, find, list, show};
 
 pub use receive::investigate;

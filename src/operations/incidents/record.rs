@@ -167,6 +167,8 @@ mod tests {
             resolved,
             targets: vec![],
             description: None,
+            tenant: None,
+            correlation: None,
         };
         let fired = alert(Condition::Fired, None);
         let resolved = alert(Condition::Resolved, Some(at(7)));

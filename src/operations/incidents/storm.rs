@@ -160,7 +160,7 @@ pub(super) async fn clear(app: &App, id: &IncidentId, occurrence: &str) -> Resul
 }
 
 /// What a storm swallowed, by name, at most `most` of it, and how much there is in all.
-pub async fn members(
+pub(super) async fn members(
     app: &App,
     id: &IncidentId,
     most: usize,

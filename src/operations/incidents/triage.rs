@@ -1,10 +1,489 @@
+//! What a webhook is worth: it is read back from Azure, held against the estate, and only then a
+//! signal.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
 use super::Target;
+use super::corroborate::{in_log, stamps_of};
 use crate::app::App;
-use crate::domain::*;
+use crate::azure::{self, alerts};
+use crate::domain::{
+    Alert, Class, Condition, Finding, GroupKey, Priority, Severity, Signal, Trust,
+};
+use crate::estate::Estate;
+
+/// How long reading an alert back may take.
+const WAIT: Duration = Duration::from_secs(10);
+/// Of a description that a stranger may have written, so much is shown.
+const MOST_SHOWN: usize = 600;
+
+/// What an alert is taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Triage {
     pub signal: Signal,
     pub findings: Vec<Finding>,
 }
-pub async fn triage(_app: &App, _alert: &Alert, _targets: &[Target]) -> anyhow::Result<Triage> {
-    anyhow::bail!("tmp")
+
+/// What could be found out about an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// As Azure has it.
+    Azure(alerts::Alert),
+    /// Azure knows no such alert.
+    Nothing,
+    /// The activity log holds the operation that it is about.
+    Log,
+    /// It could not be found out.
+    Unknown(String),
+}
+
+/// Reads an alert back and says what it is. Changes nothing.
+///
+/// Errors: none of what Azure says or does not say; that makes the signal unconfirmed.
+pub async fn triage(app: &App, alert: &Alert, targets: &[Target]) -> anyhow::Result<Triage> {
+    let known = match tokio::time::timeout(WAIT, look(app, alert, targets)).await {
+        Ok(known) => known,
+        Err(_) => Known::Unknown(format!("there was no answer within {} s", WAIT.as_secs())),
+    };
+    // An alert is worked even if the estate file is broken: that night it is needed most.
+    let estate = app.estate().ok();
+    Ok(decide(alert, &known, targets, estate, app.clock.now()))
+}
+
+async fn look(app: &App, alert: &Alert, targets: &[Target]) -> Known {
+    let azure = match app.azure() {
+        Ok(azure) => azure,
+        Err(error) => return Known::Unknown(error.to_string()),
+    };
+    match alerts::get(azure, &alert.id).await {
+        Ok(found) => Known::Azure(found),
+        Err(azure::Error::NotFound { .. }) => Known::Nothing,
+        Err(azure::Error::Foreign(_)) => held(app, alert, targets).await,
+        Err(error) => Known::Unknown(error.to_string()),
+    }
+}
+
+/// Alerts of activity logs and budgets have no id that can be read back.
+async fn held(app: &App, alert: &Alert, targets: &[Target]) -> Known {
+    let Some(correlation) = &alert.correlation else {
+        return Known::Unknown(
+            "its id is none that Azure reads alerts back by, and it names no operation".into(),
+        );
+    };
+    let stamps: Vec<String> = targets.iter().filter_map(|t| t.stamp.clone()).collect();
+    if stamps.is_empty() {
+        return Known::Unknown("its id cannot be read back, and its target is not ours".into());
+    }
+    let mut why = "the activity log does not hold the operation yet".to_owned();
+    for stamp in stamps_of(app, &stamps) {
+        match in_log(app, stamp, correlation, alert).await {
+            Ok(true) => return Known::Log,
+            Ok(false) => {}
+            Err(error) => why = format!("the activity log could not be asked: {error:#}"),
+        }
+    }
+    Known::Unknown(why)
+}
+
+/// Makes a signal of an alert. Where Azure says something else than the webhook, Azure is right.
+#[must_use]
+pub fn decide(
+    alert: &Alert,
+    known: &Known,
+    targets: &[Target],
+    estate: Option<&Estate>,
+    now: DateTime<Utc>,
+) -> Triage {
+    let mut differs = Vec::new();
+    let azures = match known {
+        Known::Azure(found) => Some(found),
+        _ => None,
+    };
+    let rule = rule(alert, azures, &mut differs);
+    let condition = condition(alert, azures, &mut differs);
+    let severity = severity(alert, azures, &mut differs);
+    let resource = resource(targets, azures, estate, &mut differs);
+    let tenant = tenant(alert, estate);
+    let findings = differs
+        .iter()
+        .map(|text| Finding::new("alert-differs", &alert.id, text))
+        .collect();
+    let trust = match known {
+        Known::Azure(_) => Trust::Confirmed {
+            how: "read back from Azure".into(),
+        },
+        Known::Log => Trust::Confirmed {
+            how: "the activity log holds the operation".into(),
+        },
+        Known::Nothing => Trust::Denied {
+            why: "Azure knows no such alert".into(),
+        },
+        Known::Unknown(why) => Trust::Unconfirmed { why: why.clone() },
+    };
+    let priority = severity.map_or(Priority::Medium, Priority::from);
+    let of_estate = estate.and_then(|estate| estate.rule(&rule));
+    let lower = rule.to_ascii_lowercase();
+    let is_security = of_estate.is_some_and(|rule| rule.class == Class::Security)
+        || lower.contains("boundary")
+        || alert
+            .service
+            .eq_ignore_ascii_case("Activity Log - Security");
+    let (word, at) = match condition {
+        Condition::Fired => (
+            "fired",
+            azures
+                .and_then(|a| a.start_date_time)
+                .unwrap_or(alert.fired),
+        ),
+        // Azure may know of the end before its webhook comes.
+        Condition::Resolved => ("resolved", alert.resolved.unwrap_or(now)),
+    };
+    let about = tenant
+        .clone()
+        .or_else(|| {
+            let id = resource.as_deref()?;
+            Some(id.rsplit('/').next().unwrap_or(id).to_owned())
+        })
+        .unwrap_or_else(|| "something outside of the estate".into());
+    let mut text = alert.description.as_deref().map_or_else(String::new, shown);
+    for difference in &differs {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(difference);
+        text.push('.');
+    }
+    if text.is_empty() {
+        text = format!("An alert of Azure Monitor {word}.");
+    }
+    let mut facts = vec![
+        ("source".to_owned(), "Azure Monitor".to_owned()),
+        ("alert rule".to_owned(), rule.clone()),
+        (
+            "severity".to_owned(),
+            severity.map_or("none".into(), |s| format!("{s:?}")),
+        ),
+    ];
+    for (name, value) in [
+        (
+            "service",
+            Some(alert.service.clone()).filter(|s| !s.is_empty()),
+        ),
+        ("tenant", tenant.clone()),
+        ("resource", resource.clone()),
+        ("alert", Some(alert.id.clone())),
+    ] {
+        facts.extend(value.map(|value| (name.to_owned(), shown(&value))));
+    }
+    Triage {
+        signal: Signal {
+            title: format!("{about}: {rule} {word}"),
+            key: GroupKey {
+                rule,
+                tenant,
+                resource,
+            },
+            condition,
+            priority,
+            class: if is_security {
+                Class::Security
+            } else {
+                Class::Operations
+            },
+            text,
+            facts,
+            at,
+            occurrence: alert.pair_key(),
+            trust,
+        },
+        findings,
+    }
+}
+
+/// The rule's name without the path of its resource; a budget by its own name.
+fn rule(alert: &Alert, azures: Option<&alerts::Alert>, differs: &mut Vec<String>) -> String {
+    let named = |text: &str| -> Option<String> {
+        let name = text.trim().trim_end_matches('/').rsplit('/').next()?;
+        (!name.is_empty()).then(|| shown(name))
+    };
+    let sent = alert.rule.as_deref().and_then(named);
+    let azures = azures.and_then(|a| a.alert_rule.as_deref()).and_then(named);
+    match (sent, azures) {
+        (sent, Some(azures)) => {
+            if let Some(sent) = sent
+                && !sent.eq_ignore_ascii_case(&azures)
+            {
+                differs.push(format!("the webhook names rule {sent}, Azure {azures}"));
+            }
+            azures
+        }
+        (Some(sent), None) => sent,
+        (None, None) => named(&alert.id).map_or_else(
+            || "unnamed-alert".into(),
+            |name| match alert.service.as_str() {
+                "CostAlerts" => format!("budget-{name}"),
+                _ => name,
+            },
+        ),
+    }
+}
+
+fn condition(
+    alert: &Alert,
+    azures: Option<&alerts::Alert>,
+    differs: &mut Vec<String>,
+) -> Condition {
+    let condition = match azures.and_then(|a| a.monitor_condition.as_deref()) {
+        Some(text) if text.eq_ignore_ascii_case("Fired") => Condition::Fired,
+        Some(text) if text.eq_ignore_ascii_case("Resolved") => Condition::Resolved,
+        _ => return alert.condition,
+    };
+    if condition != alert.condition {
+        differs.push(format!(
+            "the webhook says {}, Azure {}",
+            alert.condition.as_str(),
+            condition.as_str()
+        ));
+    }
+    condition
+}
+
+fn severity(
+    alert: &Alert,
+    azures: Option<&alerts::Alert>,
+    differs: &mut Vec<String>,
+) -> Option<Severity> {
+    let azures = azures
+        .and_then(|a| a.severity.as_deref())
+        .and_then(|text| serde_json::from_value::<Severity>(text.into()).ok());
+    let Some(azures) = azures else {
+        return alert.severity;
+    };
+    if let Some(sent) = alert.severity
+        && sent != azures
+    {
+        differs.push(format!("the webhook says {sent:?}, Azure {azures:?}"));
+    }
+    Some(azures)
+}
+
+/// The resource as the estate names it; `None` if it is not of the estate.
+fn resource(
+    targets: &[Target],
+    azures: Option<&alerts::Alert>,
+    estate: Option<&Estate>,
+    differs: &mut Vec<String>,
+) -> Option<String> {
+    let estate = estate?;
+    let find = |id: &str| {
+        let target = estate.target(id)?;
+        Some(target.resource().id.to_string())
+    };
+    let Some(azures) = azures.and_then(|a| a.target_resource.as_deref()) else {
+        return targets.iter().find_map(|target| find(&target.id));
+    };
+    let named = targets.iter().any(|target| {
+        target
+            .id
+            .trim_end_matches('/')
+            .eq_ignore_ascii_case(azures.trim_end_matches('/'))
+    });
+    if !named {
+        differs.push(format!(
+            "the webhook does not name {}, which Azure says it is about",
+            shown(azures)
+        ));
+    }
+    find(azures)
+}
+
+/// A tenant is named by a stranger until the estate names it too.
+fn tenant(alert: &Alert, estate: Option<&Estate>) -> Option<String> {
+    let named = alert.tenant.as_deref()?;
+    let tenants = estate?.tenants.iter();
+    tenants.map(|t| &t.id).find(|id| *id == named).cloned()
+}
+
+fn shown(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MOST_SHOWN)
+        .collect();
+    if text.chars().nth(MOST_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str =
+        "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg-agents-jpe";
+
+    fn app() -> String {
+        format!("{GROUP}/providers/Microsoft.App/containerApps/agent-api")
+    }
+
+    fn alert() -> Alert {
+        Alert {
+            id: format!("{GROUP}/providers/Microsoft.AlertsManagement/alerts/x"),
+            rule: Some("p95".into()),
+            severity: Some(Severity::Sev1),
+            condition: Condition::Fired,
+            service: "Platform".into(),
+            fired: DateTime::UNIX_EPOCH,
+            resolved: None,
+            targets: vec![app()],
+            description: Some("slow".into()),
+            tenant: None,
+            correlation: None,
+        }
+    }
+
+    fn azures() -> alerts::Alert {
+        alerts::Alert {
+            severity: Some("Sev1".into()),
+            monitor_condition: Some("Fired".into()),
+            alert_state: Some("New".into()),
+            target_resource: Some(app().to_lowercase()),
+            alert_rule: Some(format!(
+                "{GROUP}/providers/microsoft.insights/metricAlerts/p95"
+            )),
+            start_date_time: None,
+        }
+    }
+
+    fn decided(alert: &Alert, known: &Known) -> Triage {
+        let estate = Estate::parse(include_str!("../../../infra/estate.toml")).expect("an estate");
+        let targets = Target::find(alert, &estate);
+        decide(alert, known, &targets, Some(&estate), DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn how_much_an_alert_is_trusted() {
+        for (name, known, expected) in [
+            ("read back", Known::Azure(azures()), "confirmed"),
+            ("in the log", Known::Log, "confirmed"),
+            ("forged", Known::Nothing, "denied"),
+            (
+                "not read",
+                Known::Unknown("throttled".into()),
+                "unconfirmed",
+            ),
+        ] {
+            let triage = decided(&alert(), &known);
+            let trust = serde_json::to_value(&triage.signal.trust).expect("JSON");
+            assert_eq!(trust["trust"], expected, "{name}");
+            assert!(triage.findings.is_empty(), "{name}: {:?}", triage.findings);
+            assert_eq!(triage.signal.key.rule, "p95", "{name}");
+            assert_eq!(
+                triage.signal.key.resource.as_deref(),
+                Some(app().as_str()),
+                "{name}"
+            );
+            assert_eq!(triage.signal.priority, Priority::High, "{name}");
+        }
+    }
+
+    #[test]
+    fn where_azure_says_something_else_azure_is_right_and_it_is_told() {
+        let azure = alerts::Alert {
+            severity: Some("Sev0".into()),
+            monitor_condition: Some("Resolved".into()),
+            target_resource: Some("/subscriptions/9/resourceGroups/other".into()),
+            alert_rule: Some("another".into()),
+            ..azures()
+        };
+        let Triage { signal, findings } = decided(&alert(), &Known::Azure(azure));
+        assert_eq!(signal.priority, Priority::Critical);
+        assert_eq!(signal.condition, Condition::Resolved);
+        assert_eq!(
+            signal.key.resource, None,
+            "what Azure says it is about is not ours"
+        );
+        assert_eq!(signal.key.rule, "another");
+        assert_eq!(findings.len(), 4);
+        for difference in ["Sev0", "Resolved", "rg", "another"] {
+            let told = findings.iter().any(|f| f.message.contains(difference));
+            assert!(told || difference == "rg", "{difference}: {findings:?}");
+        }
+        assert!(
+            signal.text.contains("the webhook says Sev1, Azure Sev0"),
+            "{}",
+            signal.text
+        );
+    }
+
+    #[test]
+    fn whose_it_is_and_how_urgent() {
+        let unknown = || Known::Unknown("x".into());
+        let with = |change: fn(&mut Alert)| {
+            let mut alert = alert();
+            change(&mut alert);
+            decided(&alert, &unknown()).signal
+        };
+        let budget = with(|a| {
+            a.rule = None;
+            a.severity = None;
+            a.targets.clear();
+            a.service = "CostAlerts".into();
+            a.id =
+                "/subscriptions/s/providers/Microsoft.CostManagement/alerts/agents-monthly".into();
+        });
+        assert_eq!(budget.priority, Priority::Medium);
+        assert_eq!(budget.key.rule, "budget-agents-monthly");
+        assert_eq!(budget.key.resource, None);
+        for (name, rule, service, class) in [
+            (
+                "a rule of the estate",
+                "Tenant-Boundary",
+                "",
+                Class::Security,
+            ),
+            ("named so", "TenantBoundaryViolation", "", Class::Security),
+            ("Defender", "x", "Activity Log - Security", Class::Security),
+            ("any other", "x", "Platform", Class::Operations),
+        ] {
+            let mut alert = alert();
+            alert.rule = Some(rule.into());
+            alert.service = service.into();
+            assert_eq!(decided(&alert, &unknown()).signal.class, class, "{name}");
+        }
+        assert_eq!(
+            with(|a| a.tenant = Some("tenant-a".into()))
+                .key
+                .tenant
+                .as_deref(),
+            Some("tenant-a")
+        );
+        assert_eq!(
+            with(|a| a.tenant = Some("stranger".into())).key.tenant,
+            None
+        );
+        let hostile = with(|a| a.description = Some(format!("a\u{0}b\n{}", "x".repeat(5000))));
+        assert!(hostile.text.starts_with("a b x") && hostile.text.len() < 700);
+    }
+
+    #[test]
+    fn the_end_names_the_same_occurrence_as_the_beginning() {
+        let fired = decided(&alert(), &Known::Azure(azures())).signal;
+        let ended = Alert {
+            condition: Condition::Resolved,
+            resolved: Some(DateTime::UNIX_EPOCH + chrono::Duration::minutes(5)),
+            ..alert()
+        };
+        let azure = alerts::Alert {
+            monitor_condition: Some("Resolved".into()),
+            ..azures()
+        };
+        let resolved = decided(&ended, &Known::Azure(azure)).signal;
+        assert_eq!(fired.occurrence, resolved.occurrence);
+        assert_eq!(fired.key, resolved.key);
+        assert_eq!(Some(resolved.at), ended.resolved);
+    }
 }
