@@ -94,7 +94,7 @@ impl Field {
             port: 0,
             settings: values,
             executable: env!("CARGO_BIN_EXE_poolkeeper").into(),
-            told_its_url: false,
+            told_its_url: None,
         })
         .await
         .expect("a host");

@@ -206,7 +206,8 @@ impl OnCall {
         let mut wrong = Vec::new();
         for (index, person) in self.people.iter().enumerate() {
             for (contact, Contact { channel, .. }) in person.contacts.iter().enumerate() {
-                if !known.contains(channel) {
+                // One without a name has been told already.
+                if !channel.trim().is_empty() && !known.contains(channel) {
                     let key = format!("oncall.people[{index}].contacts[{contact}].channel");
                     let names: Vec<&str> = known.iter().map(String::as_str).collect();
                     let message = if names.is_empty() {

@@ -333,6 +333,17 @@ fn an_override_takes_a_level_over_whatever_its_hours() {
 /// Hand-over and office hours in the hour that the clocks leave out, and repeat.
 fn awkward() -> OnCall {
     let text = "time_zone = 'Europe/Berlin'
+[[channels]]
+name = 'mail'
+kind = 'smtp'
+host = 'smtp.example.com'
+from = 'poolkeeper@example.com'
+[incidents]
+critical.steps = [{ after = '0m', level = 'week' }]
+high.steps = [{ after = '0m', level = 'week' }]
+medium.steps = [{ after = '0m', level = 'week' }]
+low.steps = [{ after = 'business', level = 'early' }]
+security.steps = [{ after = '0m', level = 'week' }]
 [[oncall.calendars]]
 name = 'early'
 days = ['sun']
