@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use poolkeeper::app::Clock;
-use poolkeeper::domain::GroupKey;
+use poolkeeper::domain::{GroupKey, IncidentId};
 use poolkeeper::local::simulator::{Heals, Simulator, Trouble, TroubleKind};
+use poolkeeper::operations::incidents::show;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -83,10 +84,21 @@ impl Minutes {
             tenant: None,
             resource: endpoint.map(str::to_owned),
         };
-        let said = self.document(&format!("signals/{}.json", key.hash())).await;
-        let said = said.unwrap_or_default();
-        let events = said["events"].as_array().cloned().unwrap_or_default();
-        events.into_iter().map(|event| event[1].clone()).collect()
+        let app = World::app_with(&self.settings, self.clock(0));
+        let mut told = Vec::new();
+        for number in 1.. {
+            let id = IncidentId::new(&key, number);
+            let Some(shown) = show(&app, &id).await.expect("an answer") else {
+                break;
+            };
+            told.extend(shown.timeline.into_iter().map(|line| json!(line.event)));
+        }
+        // Who is told of it, and that it is over then, are the incident's own doing.
+        told.retain(|event| {
+            let what = event["what"].as_str().unwrap_or_default();
+            !["telling", "posted", "resolved", "reopened"].contains(&what)
+        });
+        told
     }
 
     /// The same in a word each.

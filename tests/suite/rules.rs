@@ -94,10 +94,8 @@ async fn each_fault_raises_what_it_should_and_nothing_else() {
         (
             "outage,from=2026-10-05T05:30Z,for=30m",
             &[
-                "availability critical",
                 "availability critical tenant-a",
                 "availability critical tenant-b",
-                "error-rate high",
                 "error-rate high tenant-a",
                 "error-rate high tenant-b",
             ],

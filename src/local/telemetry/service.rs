@@ -233,7 +233,7 @@ pub(super) const CLIENT_ERRORS: [(&str, f64); 6] = [
     ("403", 9.0),
     ("404", 34.0),
     ("409", 5.0),
-    ("429", 18.0),
+    ("429", 0.3),
 ];
 
 /// What the service does wrong when it is not told how, and how often among that.
