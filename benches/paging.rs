@@ -112,14 +112,14 @@ impl Field {
 
     /// Makes Azure know of an alert; the payload that its action group sends.
     async fn raise(&self, number: usize) -> Value {
+        let guid = format!("{number:08}-0000-4000-8000-000000000000");
         let id = format!(
-            "/subscriptions/11111111-2222-4333-8444-555555555555/providers/Microsoft.AlertsManagement/alerts/{:08}-0000-4000-8000-000000000000",
-            number
+            "/subscriptions/11111111-2222-4333-8444-555555555555/providers/Microsoft.AlertsManagement/alerts/{guid}"
         );
         let target = format!("{GROUP}/providers/Microsoft.App/containerApps/agent-api");
         let rule = format!("rule-{number}");
         self.simulator
-            .raise(&id, &target, &rule, "Sev1", "Fired")
+            .raise(&guid, &target, &rule, "Sev1", "Fired")
             .await;
         json!({
             "schemaId": "azureMonitorCommonAlertSchema",

@@ -15,6 +15,7 @@ mod estate;
 mod faults;
 mod health;
 mod host;
+mod incidents;
 mod indexing;
 mod journal;
 mod kql_properties;

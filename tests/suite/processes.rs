@@ -462,7 +462,7 @@ async fn one_command_runs_all_and_goes_on_where_it_was() {
     let (code, verdict) = poolkeeper(folder.path(), &["journal", "verify"]).await;
     assert_eq!(code, Some(0), "{verdict}");
     assert!(
-        verdict.contains("5 chains, 0 broken; held against"),
+        verdict.contains("6 chains, 0 broken; held against"),
         "{verdict}"
     );
     let pid = second.child.id().expect("a process");

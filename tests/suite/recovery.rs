@@ -114,10 +114,7 @@ async fn what_nothing_helps_is_escalated_and_tried_no_third_time_within_the_hour
         act(e)
             .replace("cooldown = \"30m\"", "cooldown = \"0m\"")
             .replace("cooldown = \"1h\"", "cooldown = \"0m\"")
-            .replace(
-                "[policy.app_replicas]",
-                "[policy.app_replicas]\ncooldown = \"0m\"",
-            )
+            .replace("cooldown = \"1m\"", "cooldown = \"0m\"")
     })
     .await;
     minutes.fails("agent-api", Heals::Never).await;

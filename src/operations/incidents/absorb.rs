@@ -133,6 +133,19 @@ fn cleared(
     if known.is_none() && incident.status == Status::Resolved {
         return Verdict::Nothing;
     }
+    if let (Trust::Unconfirmed { why }, Trust::Confirmed { .. }) = (&signal.trust, &incident.trust)
+    {
+        // Nobody is woken by it any more, and nobody believes it either: a person ends it.
+        let open = matches!(incident.status, Status::Open | Status::Acknowledged);
+        return if open && known.is_some() {
+            Verdict::Events(vec![IncidentEvent::Mitigated {
+                by: OURSELVES.into(),
+                reason: format!("its end was reported, and could not be confirmed: {why}"),
+            }])
+        } else {
+            Verdict::Nothing
+        };
+    }
     let mut events = vec![IncidentEvent::Cleared {
         occurrence: signal.occurrence.clone(),
         by: OURSELVES.into(),

@@ -352,6 +352,7 @@ impl<'a> Telling<'a> {
             }
             return;
         }
+        let mut newest = None;
         for (index, at) in due(line, round, self.means.roster) {
             if at > self.now {
                 break;
@@ -361,13 +362,17 @@ impl<'a> Telling<'a> {
                 let step = &line.steps[index];
                 let why = self.why(line, index, step);
                 self.page(&reason, &step.level, &step.also, why);
+                newest = Some(index);
             }
         }
         if let Some((index, repeat, _)) = repeats(line, round, self.means.roster, self.now)
             && repeat > 0
         {
             let reason = format!("page-{}-{index}-{repeat}", round.number);
-            if self.is_news(&reason) {
+            if newest == Some(index) {
+                // After ticks that were missed: who is told of the step now is not told twice.
+                self.reasons.push(reason);
+            } else if self.is_news(&reason) {
                 let step = &line.steps[index];
                 let why = format!(
                     "Nobody has it yet. {} is told again, and every {} until somebody does.",
