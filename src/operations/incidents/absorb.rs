@@ -9,6 +9,9 @@ use crate::estate::IncidentPolicy;
 /// Who acts when no person does.
 pub(super) const OURSELVES: &str = "poolkeeper";
 
+/// How many occurrences that have not ended an incident holds.
+const MOST_FIRING: usize = 64;
+
 /// What is to be done about a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -101,6 +104,15 @@ fn fired(
             }])
         };
     }
+    // Rules without a state fire anew each minute and never end: what is one of very many is known
+    // by its own record, and told again when the lifetime is over.
+    let firing = incident
+        .occurrences
+        .values()
+        .filter(|one| one.cleared.is_none());
+    if firing.count() >= MOST_FIRING && signal.priority <= incident.priority {
+        return Verdict::Nothing;
+    }
     let why = format!(
         "same {}; it last fired {} ago, within {}",
         incident.key,
@@ -130,7 +142,8 @@ fn cleared(
     if known.is_some_and(|one| one.cleared.is_some()) {
         return Verdict::Nothing;
     }
-    if known.is_none() && incident.status == Status::Resolved {
+    let is_full = incident.occurrences.len() >= MOST_FIRING * 2;
+    if known.is_none() && (incident.status == Status::Resolved || is_full) {
         return Verdict::Nothing;
     }
     if let (Trust::Unconfirmed { why }, Trust::Confirmed { .. }) = (&signal.trust, &incident.trust)
@@ -206,5 +219,50 @@ pub(super) fn ago(span: Duration) -> String {
         2..=119 => format!("{minutes} minutes"),
         120..=2879 => format!("{} hours", minutes / 60),
         _ => format!("{} days", minutes / 1440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Class, GroupKey, IncidentId, Priority};
+
+    #[test]
+    fn a_rule_that_fires_each_minute_for_a_month_fills_nothing_and_is_told_each_day() {
+        let policy = IncidentPolicy::default();
+        let key = GroupKey {
+            rule: "stateless".into(),
+            tenant: None,
+            resource: None,
+        };
+        let (mut number, mut largest) = (1, 0);
+        let mut incident = Incident::blank(IncidentId::new(&key, number), key.clone());
+        for minute in 0..30 * 24 * 60 {
+            let now = DateTime::UNIX_EPOCH + Duration::minutes(minute);
+            let signal = Signal {
+                key: key.clone(),
+                condition: Condition::Fired,
+                priority: Priority::Medium,
+                class: Class::Operations,
+                title: String::new(),
+                text: String::new(),
+                facts: Vec::new(),
+                at: now,
+                occurrence: minute.to_string(),
+                trust: Trust::Confirmed { how: "seen".into() },
+            };
+            match absorb(&incident, &signal, &policy, now) {
+                Verdict::Events(events) => events.iter().for_each(|e| incident.apply(e, now)),
+                Verdict::Nothing => {}
+                Verdict::Next(_) => {
+                    number += 1;
+                    incident = Incident::blank(IncidentId::new(&key, number), key.clone());
+                }
+            }
+            largest = largest.max(incident.events);
+        }
+        assert_eq!(largest, MOST_FIRING as u64);
+        // After 64 minutes and a day each.
+        assert_eq!(number, 29);
     }
 }

@@ -53,6 +53,8 @@ pub struct Taken {
     pub incident: Option<IncidentId>,
     /// False if it was known before.
     pub news: bool,
+    /// It opened an incident, or opened one again.
+    pub opened: bool,
 }
 
 /// Which incident of a key is the newest.
@@ -119,6 +121,7 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
         let Some(mut held) = Held::take(app, &id, is_new.then_some(key)).await? else {
             anyhow::bail!("incident {id} has vanished");
         };
+        let rounds = held.incident.rounds;
         let (mut news, mut next) = (false, false);
         for signal in signals {
             match absorb(&held.incident, signal, policy, app.clock.now()) {
@@ -138,6 +141,7 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
                 Verdict::Nothing => {}
             }
         }
+        let opened = held.incident.rounds > rounds;
         let means = surroundings.means(app, &held.incident);
         let (_, told) = held.finish(means.as_ref()).await?;
         if told {
@@ -145,7 +149,11 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
         }
         if !next {
             let incident = Some(id);
-            return Ok(Taken { incident, news });
+            return Ok(Taken {
+                incident,
+                news,
+                opened,
+            });
         }
         number += 1;
     }
@@ -196,6 +204,7 @@ async fn swallowed(
     Ok(Taken {
         incident: Some(id),
         news,
+        opened: false,
     })
 }
 
@@ -204,6 +213,7 @@ async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
     let none = Taken {
         incident: None,
         news: false,
+        opened: false,
     };
     let Some(latest) = app
         .store()?
@@ -217,6 +227,7 @@ async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
         Taken {
             incident: Some(id),
             news: true,
+            opened: false,
         }
     } else {
         none

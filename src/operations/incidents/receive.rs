@@ -65,7 +65,7 @@ pub(crate) async fn receive(
     if let Some(incident) = &taken.incident {
         record::belongs(app, &alert, incident).await?;
         summary.push_str(&format!("; incident {incident}"));
-        if alert.condition == Condition::Fired && taken.news {
+        if alert.condition == Condition::Fired && taken.opened {
             investigate(app, incident, &signals[0]).await;
         }
     }

@@ -1,7 +1,7 @@
 //! Where signals of rules go. This one function is all that the rules know of incidents.
 
 use crate::app::App;
-use crate::domain::{Condition, Signal};
+use crate::domain::Signal;
 use crate::operations::incidents;
 
 /// Hands a signal over. Safe to repeat: the same signal is taken once.
@@ -10,8 +10,7 @@ use crate::operations::incidents;
 pub(super) async fn tell(app: &App, signal: &Signal) -> anyhow::Result<()> {
     let taken = incidents::take(app, signal).await?;
     if let Some(incident) = &taken.incident
-        && taken.news
-        && signal.condition == Condition::Fired
+        && taken.opened
     {
         incidents::investigate(app, incident, signal).await;
     }
