@@ -15,6 +15,8 @@ mod estate;
 mod faults;
 mod health;
 mod host;
+mod incidents_browser;
+mod incidents_web;
 mod indexing;
 mod journal;
 mod kql_properties;
