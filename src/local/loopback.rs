@@ -51,7 +51,28 @@ pub(super) fn knows(headers: &HeaderMap, name: &str, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_page_that_may_not_say_where_it_is_from_is_served_if_its_browser_says_so() {
+        for (site, served) in [
+            (None, false),
+            (Some("cross-site"), false),
+            (Some("same-site"), false),
+            (Some("same-origin"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_static;
+            headers.insert(header::HOST, value("127.0.0.1:7071"));
+            headers.insert(header::ORIGIN, value("null"));
+            if let Some(site) = site {
+                headers.insert(SITE, value(site));
+            }
+            assert_eq!(admit(&headers).is_ok(), served, "{site:?}");
+        }
+    }
 
     #[test]
     fn who_is_served() {

@@ -240,3 +240,49 @@ pub(super) async fn run(
     let id: RunId = id.parse().map_err(|_| missing())?;
     Ok(Json(one(&app, &id).await?.ok_or_else(missing)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_request_was_made_is_what_a_page_cannot_write() {
+        for (site, named, expected) in [
+            (None, None, Origin::Unsaid),
+            (None, Some("https://pool.example"), Origin::Ours),
+            (None, Some("https://evil.example"), Origin::Foreign),
+            (None, Some("null"), Origin::Foreign),
+            (Some("same-origin"), None, Origin::Ours),
+            (Some("same-origin"), Some("null"), Origin::Ours),
+            (
+                Some("same-origin"),
+                Some("https://pool.example"),
+                Origin::Ours,
+            ),
+            (
+                Some("same-origin"),
+                Some("https://evil.example"),
+                Origin::Foreign,
+            ),
+            (
+                Some("same-site"),
+                Some("https://pool.example"),
+                Origin::Foreign,
+            ),
+            (Some("cross-site"), Some("null"), Origin::Foreign),
+            (Some("cross-site"), None, Origin::Foreign),
+            (Some("none"), None, Origin::Foreign),
+        ] {
+            let mut headers = HeaderMap::new();
+            let mut put = |name: &'static str, value: Option<&'static str>| {
+                if let Some(value) = value {
+                    headers.insert(name, header::HeaderValue::from_static(value));
+                }
+            };
+            put("host", Some("pool.example"));
+            put("sec-fetch-site", site);
+            put("origin", named);
+            assert_eq!(origin(&headers), expected, "{site:?} {named:?}");
+        }
+    }
+}

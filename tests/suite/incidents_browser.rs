@@ -8,7 +8,8 @@ use poolkeeper::app::Clock;
 use poolkeeper::domain::Priority;
 use tokio::process::Command;
 
-use crate::incidents_web::{noon, open, signal, status_of};
+use crate::incidents_web::{open_at, signal, status_of};
+use crate::processes::host;
 use crate::world::{OPERATOR, PROJECT, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -19,14 +20,21 @@ async fn on_a_phone_an_incident_is_found_acknowledged_and_resolved_with_a_real_b
         "the browser is not installed: `make test` does it, or `npm ci --prefix tests/browser`"
     );
     let world = World::start().await;
-    let base = world.handler(Clock::Fixed(noon())).await;
+    // As the Functions host passes it on, so that its own care about origins is part of it.
+    let host = host(world.settings()).await;
+    let base = host.url();
     let title = "応答が遅い <script>document.title='x'</script> \u{202e}🔥 averyverylongwordthatisnotbroken_byanything_at_all_whatsoever";
     let mut hostile = signal("p95", "tenant-a", Priority::Critical, title);
     hostile.facts.push(("endpoint".into(), "x".repeat(300)));
-    let id = open(&world, &hostile).await;
+    let id = open_at(&world, Clock::System, &hostile).await;
     let others = [("errors", "Errors"), ("slow-checkout", "<b>Checkout</b>")];
     for (rule, title) in others {
-        open(&world, &signal(rule, "tenant-b", Priority::Medium, title)).await;
+        open_at(
+            &world,
+            Clock::System,
+            &signal(rule, "tenant-b", Priority::Medium, title),
+        )
+        .await;
     }
     let story = Command::new("node")
         .arg(folder.join("story.mjs"))

@@ -2,17 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use poolkeeper::app::Clock;
-use poolkeeper::domain::{Class, Condition, GroupKey, IncidentId, Priority, Signal, Trust};
-use poolkeeper::operations::incidents::take;
+use poolkeeper::domain::{
+    Class, Condition, GroupKey, IncidentEvent, IncidentId, Priority, Signal, Trust,
+};
+use poolkeeper::operations::incidents::{happened, take};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
+use crate::changes::{say, worked};
+use crate::oncall::command;
 use crate::world::{OPERATOR, REVIEWER, World};
 
 const NOON: &str = "2026-03-02T03:00:00Z";
 
-pub(crate) fn noon() -> DateTime<Utc> {
+fn noon() -> DateTime<Utc> {
     NOON.parse().expect("a time")
 }
 
@@ -38,8 +42,12 @@ pub(crate) fn signal(rule: &str, tenant: &str, priority: Priority, title: &str) 
     }
 }
 
-pub(crate) async fn open(world: &World, signal: &Signal) -> IncidentId {
-    let app = world.app(Clock::Fixed(noon()));
+async fn open(world: &World, signal: &Signal) -> IncidentId {
+    open_at(world, Clock::Fixed(noon()), signal).await
+}
+
+pub(crate) async fn open_at(world: &World, clock: Clock, signal: &Signal) -> IncidentId {
+    let app = world.app(clock);
     let taken = take(&app, signal).await.expect("taken");
     taken.incident.expect("an incident")
 }
@@ -599,4 +607,242 @@ async fn a_form_from_elsewhere_or_with_a_cookie_that_was_made_up_does_nothing() 
     browser.base.clone_from(&base);
     assert_eq!(browser.post(&path, &[("token", &own)]).await.status, 303);
     assert_eq!(status_of(&world, &base, &id).await, "acknowledged");
+}
+
+#[tokio::test]
+async fn the_page_tells_what_was_found_and_tried_and_whether_a_change_was_read_back() {
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let slow = signal("p95", "tenant-a", Priority::High, "slow");
+    let id = open_at(&world, Clock::System, &slow).await;
+    let wish = json!({
+        "ask": { "kind": "cosmos_throughput", "resource": "cosmos-agents-jpe/agents/threads", "to": { "manual": 1200 } },
+        "why": "busy since noon",
+    });
+    let (_, answer) = world
+        .post_as(REVIEWER, format!("{base}/api/changes"), &wish)
+        .await;
+    let run = worked(&world, &base, &answer).await;
+    let change = run["changes"][0].clone();
+    let name = run["id"].as_str().expect("a run").to_owned();
+    let tried = |outcome: &str, healthy| IncidentEvent::Repair {
+        action: "more throughput".into(),
+        run: name.clone(),
+        change: Some(
+            change["id"]
+                .as_str()
+                .expect("an id")
+                .parse()
+                .expect("an id"),
+        ),
+        outcome: outcome.into(),
+        healthy,
+    };
+    let app = world.app(Clock::System);
+    let found = IncidentEvent::Evidence {
+        by: "poolkeeper/rules".into(),
+        title: "429s of one container".into(),
+        text: "threads is at its limit".into(),
+        facts: vec![("throttled".into(), "38 %".into())],
+    };
+    happened(&app, &id, found).await.expect("written");
+    happened(&app, &id, tried("proposed", None))
+        .await
+        .expect("written");
+    let page = Browser::new(&base)
+        .get(&format!("/api/incidents/{id}"))
+        .await;
+    for part in [
+        "nothing was measured after it",
+        "not made: waits for an approval",
+        "<dt>before</dt><dd><bdi>1000 RU/s</bdi>",
+        "<dt>after</dt><dd><bdi>1200 RU/s</bdi>",
+        "429s of one container",
+        "38 %",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    let (status, answer) = say(&world, &base, OPERATOR, &change, "approve").await;
+    assert_eq!(status, 202, "{answer}");
+    worked(&world, &base, &answer).await;
+    happened(&app, &id, tried("made", Some(true)))
+        .await
+        .expect("written");
+    let page = Browser::new(&base)
+        .get(&format!("/api/incidents/{id}"))
+        .await;
+    for part in [
+        "healthy after it",
+        "yes, read back as 1200 RU/s",
+        "Who was told",
+        "paged through",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    // No contact of anybody stands on the page.
+    assert!(!page.text.contains("@example"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn where_the_platform_signs_people_in_it_alone_says_who_reads_and_acts() {
+    let world = World::start().await;
+    let id = open(&world, &signal("p95", "tenant-a", Priority::High, "slow")).await;
+    let mut signed = Browser::new(&world.handler(Clock::Fixed(noon())).await);
+    signed.sign_in(OPERATOR, "").await;
+    let mut settings = world.settings();
+    settings.insert("POOLKEEPER_EASY_AUTH".into(), "true".into());
+    let base = world.handler_with(settings, Clock::Fixed(noon())).await;
+    signed.base.clone_from(&base);
+    let path = format!("/api/incidents/{id}");
+    for path in ["/api/incidents", &path] {
+        let page = signed.get(path).await;
+        assert_eq!(page.status, 401, "{path}: a cookie of keys is nothing here");
+        assert!(page.text.contains("/.auth/login/aad"), "{}", page.text);
+        assert!(!page.text.contains("slow"), "{}", page.text);
+        let json = world.http.get(format!("{base}{path}")).send().await;
+        assert_eq!(json.expect("an answer").status(), 401, "{path}");
+    }
+    assert_eq!(signed.sign_in(OPERATOR, "").await.status, 409);
+    let principal = |name: &str| {
+        use base64::Engine as _;
+        let claims = json!({
+            "auth_typ": "aad", "name_typ": "upn", "role_typ": "roles",
+            "claims": [{ "typ": "upn", "val": name }, { "typ": "oid", "val": "1" }],
+        });
+        base64::prelude::BASE64_STANDARD.encode(claims.to_string())
+    };
+    let browser = Browser::new(&base);
+    let ann = principal("ann@example.com");
+    let by = |request: reqwest::RequestBuilder, who: &str| {
+        request.header("x-ms-client-principal", who.to_owned())
+    };
+    let page = browser
+        .send(by(browser.http.get(format!("{base}{path}")), &ann))
+        .await;
+    assert_eq!(page.status, 200);
+    let token = token(&page.text).to_owned();
+    let act = format!("{path}/ack");
+    let ours = |token: &str| {
+        let form = browser.form(&act, &[("token", token)]);
+        form.header("sec-fetch-site", "same-origin")
+    };
+    for (name, form, status) in [
+        ("no token", by(ours(""), &ann), 403),
+        (
+            "of another person",
+            by(ours(&token), &principal("bob@example.com")),
+            403,
+        ),
+        (
+            "from nowhere",
+            by(browser.form(&act, &[("token", &token)]), &ann),
+            403,
+        ),
+        ("of nobody", ours(&token), 401),
+        ("right", by(ours(&token), &ann), 303),
+    ] {
+        let answer = browser.send(form).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text);
+    }
+    let url = format!("{base}{path}");
+    let shown = by(world.http.get(url), &ann)
+        .send()
+        .await
+        .expect("an answer");
+    let shown: Value = shown.json().await.expect("JSON");
+    assert_eq!(shown["acknowledgement"]["by"], "ann@example.com <1>");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_keyboard_an_incident_is_found_by_a_part_of_its_id_and_ended() {
+    let world = World::start().await;
+    let esc = "slow \u{1b}[31mred";
+    let slow = signal("p95", "tenant-a", Priority::High, esc);
+    let id = open_at(&world, Clock::System, &slow).await;
+    let other = signal("errors", "tenant-b", Priority::Low, "errors");
+    let other = open_at(&world, Clock::System, &other).await;
+    let short = &id.as_str()[..8];
+    assert_ne!(short, &other.as_str()[..8]);
+
+    let (code, out, err) = command(&world, &["incidents", "list"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(!out.contains('\u{1b}'), "{out}");
+    let wanted = [
+        "incidents",
+        "list",
+        "--status",
+        "open",
+        "--priority",
+        "high",
+        "--json",
+    ];
+    let (_, out, _) = command(&world, &wanted).await;
+    let page: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(page["incidents"].as_array().map(Vec::len), Some(1), "{out}");
+    let (code, _, err) = command(&world, &["incidents", "list", "--status", "gone"]).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("`gone` is no status"), "{err}");
+
+    let ack = [
+        "incidents",
+        "ack",
+        short,
+        "--minutes",
+        "5",
+        "--as",
+        "reviewer",
+        "--json",
+    ];
+    let (code, out, err) = command(&world, &ack).await;
+    assert_eq!(code, Some(0), "{err}");
+    let said: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(said["acknowledgement"]["by"], "reviewer");
+    for (action, then) in [
+        (
+            vec!["comment", short, "--reason", "looking"],
+            "acknowledged",
+        ),
+        (vec!["unack", short], "open"),
+        (
+            vec!["escalate", short, "--level", "L2", "--reason", "help"],
+            "open",
+        ),
+        (
+            vec!["mitigate", short, "--reason", "rolled back"],
+            "mitigated",
+        ),
+        (vec!["resolve", short, "--reason", "done"], "resolved"),
+        (vec!["reopen", short, "--reason", "no"], "open"),
+        (vec!["resolve", &short[4..], "--reason", "yes"], "resolved"),
+    ] {
+        let (code, out, err) = command(&world, &[&["incidents"], &action[..]].concat()).await;
+        assert_eq!(code, Some(0), "{action:?}: {err}");
+        assert!(out.contains(then), "{action:?}: {out}");
+    }
+    let (code, _, err) = command(&world, &["incidents", "ack", short]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("the incident is resolved: reopen it first"),
+        "{err}"
+    );
+    let (code, _, err) = command(&world, &["incidents", "show", "inc-"]).await;
+    assert_eq!(code, Some(3));
+    assert!(err.contains("more than one begins with `inc-`"), "{err}");
+    for nothing in ["inc-xyz", "../runs", "inc-0123456789ab-1"] {
+        let (code, _, err) = command(&world, &["incidents", "show", nothing]).await;
+        assert_eq!(code, Some(3), "{nothing}");
+        assert!(err.contains("there is no incident"), "{err}");
+    }
+    let (code, out, _) = command(&world, &["incidents", "show", id.as_str()]).await;
+    assert_eq!(code, Some(0));
+    for part in [
+        "escalated to L2",
+        "rolled back",
+        "resolved after",
+        "through",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    assert!(!out.contains('\u{1b}'), "{out}");
 }

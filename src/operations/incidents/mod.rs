@@ -28,7 +28,7 @@ pub use say::{Refusal, Said, say};
 pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};
 pub use storm::Member;
 pub use tick::{Ticked, tick};
-pub use view::{Filter, IncidentPage, Line, Shown, find, list, show};
+pub use view::{Filter, IncidentPage, Line, Shown, begin_with, find, list, show};
 
 pub use receive::investigate;
 pub(super) use receive::receive;

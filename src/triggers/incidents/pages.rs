@@ -78,6 +78,8 @@ struct One {
     token: String,
     refresh: u32,
     incident: Incident,
+    /// The timeline has all of one that is very long.
+    title: String,
     status: &'static str,
     mark: &'static str,
     now: Moment,
@@ -337,6 +339,7 @@ pub(super) async fn one(
         refresh: asked
             .refresh
             .map_or(0, |r| if r == 0 { 0 } else { r.clamp(5, 3600) }),
+        title: view::short(&incident.title, 300),
         status: shown.status_now.as_str(),
         mark: view::mark(shown.status_now),
         now: view::moment(now, zone),
