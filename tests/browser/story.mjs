@@ -1,8 +1,12 @@
 // Opens the pages of incidents in a real browser, and does what somebody on duty does.
 // Arguments: the address, the id of an incident, a key, its title. Prints one line of JSON.
 import assert from "node:assert/strict";
-import chromium from "@sparticuz/chromium";
 import puppeteer from "puppeteer-core";
+
+// The package brings the libraries that its browser needs, and uses them where it is told so: then
+// nothing of the machine matters.
+process.env.AWS_LAMBDA_JS_RUNTIME ??= "nodejs20.x";
+const { default: chromium } = await import("@sparticuz/chromium");
 
 const [base, id, key, title] = process.argv.slice(2);
 const browser = await puppeteer.launch({
@@ -106,7 +110,7 @@ try {
   await page.goto(`${base}/api/incidents/${id}`);
   assert.equal(await page.$("input[name=token]"), null, "no forms for whoever is signed out");
   assert.deepEqual(noise, [], "what the browser complains of");
-  console.log(JSON.stringify({ browser: await browser.version(), pdf: pdf.length }));
+  console.log(JSON.stringify({ browser: await browser.version(), pdf: pdf.length, page: (await page.content()).length }));
 } finally {
   await browser.close();
 }

@@ -36,7 +36,10 @@ async fn on_a_phone_an_incident_is_found_acknowledged_and_resolved_with_a_real_b
         )
         .await;
     }
+    // Unpacked anew each time: what another run is about to write is not started.
+    let unpacked = tempfile::tempdir().expect("a folder");
     let story = Command::new("node")
+        .env("TMPDIR", unpacked.path())
         .arg(folder.join("story.mjs"))
         .args([&base, id.as_str(), OPERATOR, title])
         .stdin(Stdio::null())
@@ -56,5 +59,6 @@ async fn on_a_phone_an_incident_is_found_acknowledged_and_resolved_with_a_real_b
          POOLKEEPER_TEST_BROWSER=/usr/bin/chromium"
     );
     assert!(out.contains("\"browser\""), "{out}");
+    println!("{out}");
     assert_eq!(status_of(&world, &base, &id).await, "resolved");
 }

@@ -452,6 +452,8 @@ async fn a_browser_signs_in_and_acts_and_the_cookie_holds_no_key() {
         "{}",
         refused.text
     );
+    let back = format!("<a class=\"target\" href=\"{path}\">");
+    assert!(refused.text.contains(&back), "{}", refused.text);
     let done = browser
         .post(
             &format!("{path}/resolve"),

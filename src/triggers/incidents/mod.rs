@@ -152,11 +152,21 @@ fn reader(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     }
 }
 
-/// As JSON nothing is changed of an answer; as a page a refusal is one too.
-fn answer(app: &App, headers: &HeaderMap, answer: Result<Response, Problem>) -> Response {
+/// As JSON nothing is changed of an answer; as a page a refusal is one too, and leads back to the
+/// incident that it is about.
+fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    about: Option<&str>,
+    answer: Result<Response, Problem>,
+) -> Response {
+    let about = about.and_then(|id| id.parse().ok());
     let mut response = match answer {
         Ok(response) => response,
-        Err(problem) if wants_page(headers) => pages::problem(app, &problem),
+        Err(problem) if wants_page(headers) => {
+            let reader = caller(app, headers).ok();
+            pages::problem(app, reader.as_ref(), about, &problem)
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -184,7 +194,7 @@ pub(super) async fn list(
         let page = incidents::list(&app, &filter, asked.from.clone(), asked.most()).await?;
         Ok(Json(page).into_response())
     };
-    answer(&app, &headers, listed.await)
+    answer(&app, &headers, None, listed.await)
 }
 
 /// One incident, or the page on which people sign in.
@@ -207,14 +217,14 @@ pub(super) async fn show(
         }
         Ok(Json(shown).into_response())
     };
-    answer(&app, &headers, shown.await)
+    answer(&app, &headers, None, shown.await)
 }
 
 /// An action has no page.
 pub(super) async fn no_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let why = "an action has no page: it is asked for with POST, or on the page of the incident";
     let problem = Problem::new(StatusCode::NOT_FOUND, why);
-    answer(&app, &headers, Err(problem))
+    answer(&app, &headers, None, Err(problem))
 }
 
 /// The body of a form.
@@ -258,7 +268,8 @@ pub(super) async fn door(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    answer(&app, &headers, through(&app, &id, &headers, &body))
+    let gone = through(&app, &id, &headers, &body);
+    answer(&app, &headers, None, gone)
 }
 
 fn through(app: &App, id: &str, headers: &HeaderMap, body: &Bytes) -> Result<Response, Problem> {
@@ -335,7 +346,7 @@ pub(super) async fn act(
     body: Bytes,
 ) -> Response {
     let acted = acted(&app, &id, &action, &headers, &body).await;
-    answer(&app, &headers, acted)
+    answer(&app, &headers, Some(&id), acted)
 }
 
 async fn acted(

@@ -15,7 +15,7 @@ use super::view::{self, Action, Happened, Moment, Notified, Repair, Row};
 use super::{Asked, Caller, Filter, PLACE};
 use crate::app::App;
 use crate::changes;
-use crate::domain::{IncidentEvent, Priority};
+use crate::domain::{IncidentEvent, IncidentId, Priority};
 use crate::operations::incidents::{self, Incident, Shown, Status};
 use crate::triggers::principal::Means;
 use crate::triggers::session;
@@ -23,7 +23,7 @@ use crate::triggers::web::Problem;
 
 const STYLE: &str = include_str!("style.css");
 /// Seconds after which the list is loaded anew, if nobody says otherwise.
-const REFRESH: u32 = 30;
+const REFRESH: u32 = 60;
 /// Of those that are not over, a page shows so many.
 const MOST_OPEN: usize = 200;
 
@@ -119,6 +119,7 @@ struct SignIn {
 #[template(path = "triggers/incidents/problem.html")]
 struct Trouble {
     frame: Frame,
+    about: Option<IncidentId>,
     heading: String,
     why: String,
     sign_in: bool,
@@ -384,11 +385,17 @@ pub(super) fn sign_in(
     page(status, &template)
 }
 
-/// A refusal, and what to do.
-pub(super) fn problem(app: &App, problem: &Problem) -> Response {
+/// A refusal, and what to do; `about` an incident, if it is one that may be there.
+pub(super) fn problem(
+    app: &App,
+    reader: Option<&Caller>,
+    about: Option<IncidentId>,
+    problem: &Problem,
+) -> Response {
     let status = problem.status();
     let template = Trouble {
-        frame: Frame::new(app, None),
+        frame: Frame::new(app, reader),
+        about: about.filter(|_| status != StatusCode::NOT_FOUND),
         heading: match status {
             StatusCode::NOT_FOUND => "It is not here".into(),
             StatusCode::SERVICE_UNAVAILABLE => "Not now".into(),
