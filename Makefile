@@ -6,7 +6,7 @@ run:
 	target/debug/poolkeeper local --maintain daily
 
 # Everything that must hold, with only Rust, Node and Python on the machine.
-test: tests/azurite/node_modules/.package-lock.json tests/mail/node_modules/.package-lock.json
+test: tests/azurite/node_modules/.package-lock.json tests/mail/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json
 	cargo test --locked
 	cargo check --locked --no-default-features
 
@@ -17,6 +17,10 @@ tests/azurite/node_modules/.package-lock.json: tests/azurite/package-lock.json
 # A mail server that others wrote judges the mail that is sent.
 tests/mail/node_modules/.package-lock.json: tests/mail/package-lock.json
 	npm ci --prefix tests/mail --no-audit --no-fund --ignore-scripts
+
+# A real browser opens the pages; it lies inside its package. These are the newest for Node 20.
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
 
 # What goes to Azure, as target/poolkeeper.zip: the same for the same content.
 package:

@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod follow;
+mod incidents;
 mod journal;
 #[cfg(feature = "local")]
 mod local;
@@ -80,6 +81,9 @@ enum Command {
     /// Show changes, propose them, decide about them, and stop all of them.
     #[command(subcommand)]
     Changes(changes::Arguments),
+    /// Show incidents, and do what people do to them.
+    #[command(subcommand)]
+    Incidents(incidents::Arguments),
     /// Show who is on duty, and put somebody else on duty for a while.
     #[command(subcommand)]
     Oncall(oncall::Arguments),
@@ -140,6 +144,7 @@ pub async fn run() -> ExitCode {
                 Command::Serve => serve::run(config).await,
                 Command::Run(arguments) => run::run(config, arguments).await,
                 Command::Changes(arguments) => changes::run(config, arguments).await,
+                Command::Incidents(arguments) => incidents::run(config, arguments).await,
                 Command::Oncall(arguments) => oncall::run(config, arguments).await,
                 Command::Quiet(arguments) => quiet::run(config, arguments).await,
                 Command::Runs(arguments) => runs::run(config, arguments).await,

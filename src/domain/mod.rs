@@ -26,6 +26,7 @@ pub use hold::{Hold, Outcome};
 pub use holidays::japan;
 pub use incident::{
     Class, GroupKey, IncidentEvent, IncidentId, NotAnIncidentId, Priority, Signal, Trust,
+    health_after,
 };
 pub use indexing::{IndexingPolicy, NotAPath, Pattern, PropertyPath, Sort, sorted_by};
 pub use notice::{Act, Contact, Message, Notice};

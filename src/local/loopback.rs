@@ -3,9 +3,11 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Listens on loopback; 0 is any port.
 pub(super) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
@@ -31,6 +33,8 @@ pub(super) fn admit(headers: &HeaderMap) -> Result<(), &'static str> {
         return Err("only loopback names are served");
     }
     match headers.get(header::ORIGIN) {
+        // A page that must not say where it comes from: its browser says at least that.
+        Some(origin) if origin == "null" && text(SITE) == "same-origin" => Ok(()),
         Some(_) if text(header::ORIGIN).strip_prefix("http://") != Some(host) => {
             Err("other sites are not served")
         }
@@ -47,7 +51,28 @@ pub(super) fn knows(headers: &HeaderMap, name: &str, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_page_that_may_not_say_where_it_is_from_is_served_if_its_browser_says_so() {
+        for (site, served) in [
+            (None, false),
+            (Some("cross-site"), false),
+            (Some("same-site"), false),
+            (Some("same-origin"), true),
+        ] {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_static;
+            headers.insert(header::HOST, value("127.0.0.1:7071"));
+            headers.insert(header::ORIGIN, value("null"));
+            if let Some(site) = site {
+                headers.insert(SITE, value(site));
+            }
+            assert_eq!(admit(&headers).is_ok(), served, "{site:?}");
+        }
+    }
 
     #[test]
     fn who_is_served() {

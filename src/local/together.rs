@@ -305,6 +305,7 @@ impl Local {
         format!(
             "\nPoolkeeper is up, with no cloud. Open\n\
              \x20 {url}/api/runs      runs, newest first\n\
+             \x20 {url}/api/incidents what is wrong, who has it and what is next: a page\n\
              \x20 {url}/api/changes   what was proposed and what became of it\n\
              \x20 {url}/api/health    version and ok\n\
              \x20 {inbox}        what people and ticket systems would have been told\n\

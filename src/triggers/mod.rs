@@ -3,10 +3,12 @@
 mod alerts;
 mod changes;
 mod envelope;
+mod incidents;
 mod oncall;
 mod principal;
 mod queue;
 mod quiet;
+mod session;
 mod table;
 mod timers;
 mod web;
@@ -50,6 +52,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route(
             "/api/changes/{id}/{action}",
             get(changes::no_page).post(changes::act),
+        )
+        .route("/api/incidents", get(incidents::list))
+        .route(
+            "/api/incidents/{id}",
+            get(incidents::show).post(incidents::door),
+        )
+        .route(
+            "/api/incidents/{id}/{action}",
+            get(incidents::no_page).post(incidents::act),
         )
         .route("/api/maintenance/{cadence}", post(web::maintenance))
         .route("/api/oncall", get(oncall::show))

@@ -4,9 +4,9 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
-use super::web::Problem;
+use super::session::{owner, signed_in};
+use super::web::{Origin, Problem, origin};
 use crate::app::App;
 use crate::domain::person;
 
@@ -32,16 +32,52 @@ struct Claim {
     val: String,
 }
 
-/// The verified name of whoever sent the request.
+/// By what somebody is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    /// The platform has authenticated them.
+    Platform,
+    /// They sent their key: no page of another site makes a browser do so.
+    Key,
+    /// Their browser sent the cookie that their key was given for.
+    Cookie,
+}
+
+/// Whoever sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) name: String,
+    pub(super) means: Means,
+}
+
+/// The verified name of whoever sent a request that changes something.
+///
+/// Errors: 401 with what to do, if nobody vouches for them; 403 if all that does is a cookie, and
+/// nothing says that a page of ours sent it.
+pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
+    let caller = caller(app, headers)?;
+    if caller.means == Means::Cookie && origin(headers) != Origin::Ours {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a cookie counts for what a page from here sends: send x-poolkeeper-key",
+        ));
+    }
+    Ok(caller.name)
+}
+
+/// Whoever sent a request, and by what they are known. For what changes something, by a cookie,
+/// where it came from is to be asked as well.
 ///
 /// Errors: 401 with what to do, if nobody vouches for them.
-pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let principals = &app.config.principals;
     let unknown = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, why);
+    let known = |name: String, means| Caller { name, means };
     if principals.easy_auth {
         return headers
             .get(PRINCIPAL)
             .and_then(|header| named(header.as_bytes()))
+            .map(|name| known(name, Means::Platform))
             .ok_or_else(|| unknown("the platform has not said who is asking: sign in"));
     }
     if principals.keys.is_empty() {
@@ -49,15 +85,19 @@ pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
             "nobody vouches for who is asking: turn on authentication for the app and POOLKEEPER_EASY_AUTH",
         ));
     }
-    let given = headers.get(OPERATOR_KEY).map_or(&b""[..], |k| k.as_bytes());
-    // Hashed first, so that the time it takes tells nothing.
-    let given = Sha256::digest(given);
-    principals
-        .keys
-        .iter()
-        .find(|(_, key)| Sha256::digest(key.reveal().as_bytes()) == given)
-        .map(|(name, _)| name.clone())
-        .ok_or_else(|| unknown("x-poolkeeper-key is nobody's"))
+    // Who sends a key means it, whatever cookie comes along.
+    if let Some(given) = headers.get(OPERATOR_KEY) {
+        return owner(&principals.keys, given.as_bytes())
+            .map(|name| known(name.to_owned(), Means::Key))
+            .ok_or_else(|| unknown("x-poolkeeper-key is nobody's"));
+    }
+    signed_in(app, headers)
+        .map(|name| known(name, Means::Cookie))
+        .ok_or_else(|| {
+            unknown(
+                "nobody is signed in: send x-poolkeeper-key, or sign in at /api/incidents/sign-in",
+            )
+        })
 }
 
 fn named(header: &[u8]) -> Option<String> {

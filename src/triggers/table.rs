@@ -56,6 +56,11 @@ pub fn table() -> &'static [Function] {
             "probes every endpoint, and begins to repair what fails",
         ),
         f(
+            "incidents",
+            http("get", "incidents/{id?}/{action?}"),
+            "shows incidents as pages or JSON, and takes what people do to them",
+        ),
+        f(
             "maintenance",
             http("post", "maintenance/{cadence}"),
             "starts maintenance on request",

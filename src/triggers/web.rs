@@ -37,6 +37,14 @@ impl Problem {
             why: why.into(),
         }
     }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
 }
 
 impl From<Error> for Problem {
@@ -66,21 +74,42 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Where a request was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A page from here, as its browser says.
+    Ours,
+    /// A page of another site.
+    Foreign,
+    /// No browser says anything: a program.
+    Unsaid,
+}
+
+/// Where a request was made, by the two headers that a page cannot write.
+///
+/// A page that must not say where it comes from sends `null` as its origin, so that there
+/// `Sec-Fetch-Site` decides.
+/// Sources: Fetch Standard, "append a request Origin header"; Fetch Metadata Request Headers.
+pub(super) fn origin(headers: &HeaderMap) -> Origin {
+    let text = |name: &str| headers.get(name).map(|h| h.to_str().unwrap_or_default());
+    let host = text("host").unwrap_or_default();
+    let named = text("origin").map(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        (origin, authority == Some(host))
+    });
+    match (text("sec-fetch-site"), named) {
+        (Some("same-origin"), None | Some(("null", _)) | Some((_, true))) => Origin::Ours,
+        (None, Some((_, true))) => Origin::Ours,
+        (None, None) => Origin::Unsaid,
+        _ => Origin::Foreign,
+    }
+}
+
 /// Refuses state-changing requests that a page of another site made a browser send.
 pub(super) async fn same_origin(request: Request, next: Next) -> Response {
-    let foreign = |headers: &HeaderMap| {
-        let host = headers
-            .get(header::HOST)
-            .and_then(|h| h.to_str().ok())
-            .unwrap_or_default();
-        headers.get(header::ORIGIN).is_some_and(|origin| {
-            let origin = origin.to_str().unwrap_or_default();
-            origin.split_once("://").map(|(_, authority)| authority) != Some(host)
-        })
-    };
     if request.method() != Method::GET
         && request.method() != Method::HEAD
-        && foreign(request.headers())
+        && origin(request.headers()) == Origin::Foreign
     {
         return Problem::new(
             StatusCode::FORBIDDEN,
@@ -210,4 +239,50 @@ pub(super) async fn run(
     let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such run");
     let id: RunId = id.parse().map_err(|_| missing())?;
     Ok(Json(one(&app, &id).await?.ok_or_else(missing)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_request_was_made_is_what_a_page_cannot_write() {
+        for (site, named, expected) in [
+            (None, None, Origin::Unsaid),
+            (None, Some("https://pool.example"), Origin::Ours),
+            (None, Some("https://evil.example"), Origin::Foreign),
+            (None, Some("null"), Origin::Foreign),
+            (Some("same-origin"), None, Origin::Ours),
+            (Some("same-origin"), Some("null"), Origin::Ours),
+            (
+                Some("same-origin"),
+                Some("https://pool.example"),
+                Origin::Ours,
+            ),
+            (
+                Some("same-origin"),
+                Some("https://evil.example"),
+                Origin::Foreign,
+            ),
+            (
+                Some("same-site"),
+                Some("https://pool.example"),
+                Origin::Foreign,
+            ),
+            (Some("cross-site"), Some("null"), Origin::Foreign),
+            (Some("cross-site"), None, Origin::Foreign),
+            (Some("none"), None, Origin::Foreign),
+        ] {
+            let mut headers = HeaderMap::new();
+            let mut put = |name: &'static str, value: Option<&'static str>| {
+                if let Some(value) = value {
+                    headers.insert(name, header::HeaderValue::from_static(value));
+                }
+            };
+            put("host", Some("pool.example"));
+            put("sec-fetch-site", site);
+            put("origin", named);
+            assert_eq!(origin(&headers), expected, "{site:?} {named:?}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ mod faults;
 mod health;
 mod host;
 mod incidents;
+mod incidents_browser;
+mod incidents_web;
 mod indexing;
 mod journal;
 mod kql_properties;

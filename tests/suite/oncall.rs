@@ -344,7 +344,7 @@ async fn shifts_are_a_calendar_for_whoever_asks_for_one() {
 }
 
 /// A command of the program: its exit code, and what it printed.
-async fn command(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) async fn command(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let done = tokio::process::Command::new(env!("CARGO_BIN_EXE_poolkeeper"))
         .args(arguments)

@@ -1,6 +1,7 @@
 //! What an incident is told by: the words that rules, probes, webhooks, people and channels share.
 
 mod event;
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use event::IncidentEvent;
+pub use words::health_after;
 
 use super::{Condition, Severity};
 

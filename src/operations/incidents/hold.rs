@@ -20,8 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) const OPEN: &str = "open-incidents/";
 pub(super) const BY_TIME: &str = "incidents-by-time/";
 
+pub(super) const FOLDER: &str = "incidents/";
+
 pub(super) fn document(id: &IncidentId) -> String {
-    format!("incidents/{id}.json")
+    format!("{FOLDER}{id}.json")
 }
 
 fn run(id: &IncidentId) -> RunId {

@@ -30,7 +30,7 @@ pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, 
 pub use storm::Member;
 pub use tick::{Ticked, tick};
 pub use triage::{Known, Triage, decide, triage};
-pub use view::{Filter, IncidentPage, Line, Shown, find, list, show};
+pub use view::{Filter, IncidentPage, Line, Shown, begin_with, find, list, show};
 
 pub use receive::investigate;
 pub(super) use receive::receive;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use super::hold::{BY_TIME, document};
+use super::hold::{BY_TIME, FOLDER, document};
 use super::state::{Incident, Status};
 use super::storm::{self, Member};
 use crate::app::App;
@@ -122,6 +122,26 @@ pub async fn list(
 pub async fn find(app: &App, id: &IncidentId) -> Result<Option<Incident>, Error> {
     let stored = app.store()?.get::<Incident>(&document(id)).await?;
     Ok(stored.map(|s| s.value).filter(|i| i.opened.is_some()))
+}
+
+/// The incidents whose ids begin so, with their `inc-` or without.
+pub async fn begin_with(app: &App, beginning: &str) -> Result<Vec<IncidentId>, Error> {
+    let beginning = beginning.strip_prefix("inc-").unwrap_or(beginning);
+    if !beginning
+        .bytes()
+        .all(|b| b.is_ascii_hexdigit() || b == b'-')
+    {
+        return Ok(Vec::new());
+    }
+    let names = app
+        .store()?
+        .list_all(&format!("{FOLDER}inc-{beginning}"))
+        .await?;
+    let ids = names.iter().filter_map(|name| {
+        let name = name.strip_prefix(FOLDER)?.strip_suffix(".json")?;
+        name.parse().ok()
+    });
+    Ok(ids.collect())
 }
 
 /// One incident with its timeline, who was told, and what a storm swallowed.
