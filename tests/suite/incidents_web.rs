@@ -686,6 +686,34 @@ async fn the_page_tells_what_was_found_and_tried_and_whether_a_change_was_read_b
 }
 
 #[tokio::test]
+async fn the_page_of_a_storm_lists_what_it_swallowed() {
+    let world = World::start().await;
+    let base = world.handler(Clock::Fixed(noon())).await;
+    let most = crate::world::estate().incidents.storm_incidents;
+    let mut storm = None;
+    for number in 0..most + 2 {
+        let rule = format!("rule-{number}");
+        let title = format!("<b>trouble {number}</b>");
+        let one = signal(&rule, "tenant-a", Priority::Medium, &title);
+        storm = Some(open(&world, &one).await);
+    }
+    let storm = storm.expect("an incident");
+    let page = Browser::new(&base)
+        .get(&format!("/api/incidents/{storm}"))
+        .await;
+    assert!(
+        page.text.contains("Swallowed by this storm: 2"),
+        "{}",
+        page.text
+    );
+    for number in [most, most + 1] {
+        let title = format!("<bdi>&#60;b&#62;trouble {number}&#60;/b&#62;</bdi>");
+        assert!(page.text.contains(&title), "{title}: {}", page.text);
+    }
+    assert!(!page.text.contains("<b>"));
+}
+
+#[tokio::test]
 async fn where_the_platform_signs_people_in_it_alone_says_who_reads_and_acts() {
     let world = World::start().await;
     let id = open(&world, &signal("p95", "tenant-a", Priority::High, "slow")).await;
