@@ -15,7 +15,6 @@ mod estate;
 mod faults;
 mod health;
 mod host;
-mod incidents_browser;
 mod incidents_web;
 mod indexing;
 mod journal;
