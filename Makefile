@@ -18,7 +18,7 @@ tests/azurite/node_modules/.package-lock.json: tests/azurite/package-lock.json
 tests/mail/node_modules/.package-lock.json: tests/mail/package-lock.json
 	npm ci --prefix tests/mail --no-audit --no-fund --ignore-scripts
 
-# A real browser opens the pages; it lies inside its package. These are the newest for Node 20.
+# A real browser opens the pages; it lies inside its package. These versions run on Node 20.
 tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	npm ci --prefix tests/browser --no-audit --no-fund --ignore-scripts
 

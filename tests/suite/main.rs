@@ -16,7 +16,6 @@ mod faults;
 mod health;
 mod host;
 mod incidents;
-mod incidents_browser;
 mod incidents_web;
 mod indexing;
 mod journal;

@@ -97,22 +97,40 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
         let known = store.get::<Incident>(&document(&id)).await?;
         let known = known.map(|stored| stored.value);
         let is_new = known.as_ref().is_none_or(|known| known.opened.is_none());
+        if first.condition == Condition::Fired
+            && let Some(known) = known.as_ref().filter(|_| !is_new)
+            && signals
+                .iter()
+                .all(|s| absorb(known, s, policy, app.clock.now()) == Verdict::Nothing)
+        {
+            // What is written never becomes less, so this needs nobody's lease.
+            return Ok(Taken {
+                incident: Some(id),
+                news: false,
+                opened: false,
+            });
+        }
         if first.condition == Condition::Resolved {
             let is_known = known.is_some_and(|k| k.occurrences.contains_key(&first.occurrence));
-            let taken = if is_known {
-                None
-            } else {
-                Some(ended_in_a_storm(app, first).await?)
-            };
-            if let Some(taken) = taken
-                && (is_new || taken.incident.is_some())
-            {
-                return Ok(taken);
+            if !is_known {
+                let taken = ended_in_a_storm(app, first).await?;
+                if is_new || taken.incident.is_some() {
+                    return Ok(taken);
+                }
             }
-        }
-        if is_new && *key != storm::key() && first.class != Class::Security {
+        } else if is_new && *key != storm::key() && first.class != Class::Security {
+            // Swallowed before: by a process that died over it, or said twice.
+            if let Some(storm) = newest_storm(app).await?
+                && storm::holds(app, &storm, &first.occurrence).await?
+            {
+                return Ok(Taken {
+                    incident: Some(storm),
+                    news: false,
+                    opened: false,
+                });
+            }
             if let Some(began) = storm::gate(app, policy).await? {
-                return swallowed(app, policy, first, began).await;
+                return swallowed(app, policy, signals, began).await;
             }
         }
         if is_new {
@@ -190,9 +208,10 @@ async fn put_latest(app: &App, key: &GroupKey, number: u32) -> Result<(), Error>
 async fn swallowed(
     app: &App,
     policy: &crate::estate::IncidentPolicy,
-    signal: &Signal,
+    signals: &[Signal],
     began: chrono::DateTime<chrono::Utc>,
 ) -> anyhow::Result<Taken> {
+    let signal = &signals[0];
     let standing = storm::signal(policy, began, signal.priority);
     // Boxed: a storm's own incident is taken like every other.
     let taken = Box::pin(take(app, &standing)).await?;
@@ -201,11 +220,21 @@ async fn swallowed(
         None => anyhow::bail!("the incident of the storm could not be opened"),
     };
     let news = storm::join(app, &id, signal).await?;
+    if signals.iter().any(|s| s.condition == Condition::Resolved) {
+        storm::clear(app, &id, &signal.occurrence).await?;
+    }
     Ok(Taken {
         incident: Some(id),
         news,
         opened: false,
     })
+}
+
+/// The incident of the newest storm, if there ever was one.
+async fn newest_storm(app: &App) -> Result<Option<IncidentId>, Error> {
+    let path = latest_path(&storm::key());
+    let latest = app.store()?.get::<Latest>(&path).await?;
+    Ok(latest.map(|latest| IncidentId::new(&storm::key(), latest.value.number)))
 }
 
 /// The end of something that has no incident of its own: a storm may have swallowed it.
@@ -215,14 +244,9 @@ async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
         news: false,
         opened: false,
     };
-    let Some(latest) = app
-        .store()?
-        .get::<Latest>(&latest_path(&storm::key()))
-        .await?
-    else {
+    let Some(id) = newest_storm(app).await? else {
         return Ok(none);
     };
-    let id = IncidentId::new(&storm::key(), latest.value.number);
     Ok(if storm::clear(app, &id, &signal.occurrence).await? {
         Taken {
             incident: Some(id),

@@ -139,6 +139,12 @@ pub(super) async fn join(app: &App, id: &IncidentId, signal: &Signal) -> Result<
     Ok(matches!(made, Created::New(_)))
 }
 
+/// Whether a storm swallowed this.
+pub(super) async fn holds(app: &App, id: &IncidentId, occurrence: &str) -> Result<bool, Error> {
+    let found = app.store()?.get::<Member>(&path(id, occurrence)).await?;
+    Ok(found.is_some())
+}
+
 /// Notes that what a storm swallowed has ended; false if this storm did not swallow it.
 pub(super) async fn clear(app: &App, id: &IncidentId, occurrence: &str) -> Result<bool, Error> {
     let (store, path) = (app.store()?, path(id, occurrence));

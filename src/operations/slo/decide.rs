@@ -204,7 +204,9 @@ impl Round<'_> {
         let Watch::Boundary { window } = self.rule.watch else {
             return;
         };
-        let mut new: Vec<(Option<String>, Vec<(&str, DateTime<Utc>, &str)>)> = Vec::new();
+        /// Event, when, and what was asked for.
+        type Violation<'a> = (&'a str, DateTime<Utc>, &'a str);
+        let mut new: Vec<(Option<String>, Vec<Violation<'_>>)> = Vec::new();
         for row in rows {
             let Row::Violation {
                 event,

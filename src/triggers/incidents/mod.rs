@@ -24,6 +24,7 @@ use super::web::{Origin, Problem, origin, read};
 use crate::app::App;
 use crate::domain::IncidentId;
 use crate::operations::incidents::{self, Filter, Refusal, Said, Status};
+use crate::store::Error;
 
 const PLACE: &str = "/api/incidents";
 
@@ -34,7 +35,11 @@ impl From<Refusal> for Problem {
             Refusal::State(..) => StatusCode::CONFLICT,
             Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Other(error) => {
-                return match error.downcast::<crate::store::Error>() {
+                return match error.downcast::<Error>() {
+                    Ok(Error::NotOurs(_)) => Self::new(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "somebody else has been at this incident all the time; nothing was taken, send it again",
+                    ),
                     Ok(error) => error.into(),
                     Err(error) => error.into(),
                 };

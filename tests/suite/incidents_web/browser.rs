@@ -8,7 +8,7 @@ use poolkeeper::app::Clock;
 use poolkeeper::domain::Priority;
 use tokio::process::Command;
 
-use crate::incidents_web::{open_at, signal, status_of};
+use super::{open_at, signal, status_of};
 use crate::processes::host;
 use crate::world::{OPERATOR, PROJECT, World};
 
