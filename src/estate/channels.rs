@@ -106,7 +106,7 @@ pub(super) struct Written {
     /// As levels and fallbacks name it: lower-case letters, digits and hyphens.
     name: String,
     kind: ChannelKind,
-    /// Name of the setting POOLKEEPER_SECRET_<NAME> that holds the password, token, key, or the whole
+    /// Name of the setting `POOLKEEPER_SECRET_<NAME>` that holds the password, token, key, or the whole
     /// address of a Teams or Slack workflow; never the secret itself.
     secret: Option<String>,
     /// Another channel, for what this one does not take.
@@ -114,8 +114,8 @@ pub(super) struct Written {
     /// Tenants whose notices it may carry, and no other notice; without it, it carries all.
     tenants: Option<Vec<String>>,
     /// acs_email, servicenow, jira, azure_devops, webhook: base address, as
-    /// https://example.service-now.com or https://dev.azure.com/example. pagerduty: only if it is not
-    /// https://events.pagerduty.com.
+    /// `https://example.service-now.com` or `https://dev.azure.com/example`. pagerduty: only if it is not
+    /// `https://events.pagerduty.com`.
     url: Option<String>,
     /// webhook: name of the secret that is the address, where the address itself is one.
     url_secret: Option<String>,
