@@ -209,6 +209,8 @@ fn at(moment: DateTime<Utc>, zone: Tz) -> String {
 /// Text of others on a terminal: in one line, and without what would steer the terminal.
 fn plain(text: &str) -> String {
     text.chars()
+        // What turns the direction of the text around could make it read as something else.
+        .filter(|c| !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }

@@ -62,6 +62,7 @@ pub struct Notice {
     /// For people: `l3 (person-3)`, `ticket`, `tenant tenant-a`.
     pub recipient: String,
     /// The first that works is used.
+    #[serde(default)]
     pub contacts: Vec<Contact>,
     pub message: Message,
 }

@@ -96,7 +96,7 @@ impl Minutes {
         // Who is told of it, and that it is over then, are the incident's own doing.
         told.retain(|event| {
             let what = event["what"].as_str().unwrap_or_default();
-            !["telling", "posted", "resolved", "reopened"].contains(&what)
+            !["telling", "posted", "resolved", "reopened", "evidence"].contains(&what)
         });
         told
     }

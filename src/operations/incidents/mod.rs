@@ -32,7 +32,6 @@ pub use tick::{Ticked, tick};
 pub use triage::{Known, Triage, decide, triage};
 pub use view::{Filter, IncidentPage, Line, Shown, begin_with, find, list, show};
 
-pub use receive::investigate;
 pub(super) use receive::receive;
 
 use serde::{Deserialize, Serialize};

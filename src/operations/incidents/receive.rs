@@ -2,13 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::corroborate::corroborate;
 use super::record::{self, Target};
-use super::{happened, take_all, triage};
+use super::{take_all, triage};
 use crate::app::App;
-use crate::domain::{
-    Alert, Class, Condition, Finding, GroupKey, IncidentId, Priority, Signal, Trust,
-};
+use crate::domain::{Alert, Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
 use crate::journal::{Event, Journal, Run, TaskReport, note};
 
 const TASK: &str = "receive_alert";
@@ -65,9 +62,6 @@ pub(crate) async fn receive(
     if let Some(incident) = &taken.incident {
         record::belongs(app, &alert, incident).await?;
         summary.push_str(&format!("; incident {incident}"));
-        if alert.condition == Condition::Fired && taken.opened {
-            investigate(app, incident, &signals[0]).await;
-        }
     }
     let report = TaskReport::done(TASK, started, app.clock.now(), summary, findings);
     note(
@@ -78,17 +72,6 @@ pub(crate) async fn receive(
     )
     .await?;
     Ok(())
-}
-
-/// Adds what can be found out about a signal to its incident. People were told before: what is found
-/// out late, or not at all, delays nobody.
-pub async fn investigate(app: &App, id: &IncidentId, signal: &Signal) {
-    let found = corroborate(app, &signal.key, app.clock.now()).await;
-    for evidence in found {
-        if let Err(error) = happened(app, id, evidence).await {
-            tracing::warn!(incident = %id, error = format!("{error:#}"), "evidence was lost");
-        }
-    }
 }
 
 /// What Azure knows nothing of is kept apart: it can neither raise nor end a real incident.

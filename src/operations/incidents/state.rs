@@ -105,6 +105,8 @@ pub struct Announcement {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Recipient {
     pub name: String,
+    /// Left out where others than Poolkeeper read it.
+    #[serde(default)]
     pub contacts: Vec<Contact>,
 }
 
@@ -145,6 +147,9 @@ pub struct Incident {
     pub round: Option<Round>,
     /// How many rounds there were.
     pub rounds: u32,
+    /// The round in which it was last looked into.
+    #[serde(default)]
+    pub looked: u32,
     /// The highest step of the escalation that was told.
     pub reached: Option<usize>,
     pub quiet: Option<Quiet>,
@@ -204,6 +209,7 @@ impl Incident {
             reopened: 0,
             round: None,
             rounds: 0,
+            looked: 0,
             reached: None,
             quiet: None,
             told: BTreeSet::new(),
@@ -355,9 +361,12 @@ impl Incident {
                 let text = format!("{action}: {outcome}; {state} after it.");
                 self.announce(said, Act::Update, text, at);
             }
-            IncidentEvent::Commented { .. }
-            | IncidentEvent::Evidence { .. }
-            | IncidentEvent::Repair { healthy: None, .. } => {}
+            IncidentEvent::Evidence { by, .. } => {
+                if by != super::absorb::OURSELVES {
+                    self.looked = self.rounds;
+                }
+            }
+            IncidentEvent::Commented { .. } | IncidentEvent::Repair { healthy: None, .. } => {}
         }
     }
 

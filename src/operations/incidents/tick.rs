@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 
 use super::absorb::OURSELVES;
+use super::corroborate::corroborate;
 use super::hold::{Held, OPEN, document};
 use super::roster::Surroundings;
 use super::state::{Incident, Status};
@@ -73,12 +74,51 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
+    look_into(app, deadline).await?;
     Ok(Ticked {
         open,
         moved: outcomes.iter().filter(|o| matches!(o, Ok(true))).count(),
         failed: outcomes.iter().filter(|o| o.is_err()).count(),
         windows: turned,
     })
+}
+
+/// Adds what can be found out to the incidents that nobody has looked into since they were opened, or
+/// opened again. People were told before: what is found out late, or not at all, delays nobody.
+async fn look_into(app: &App, deadline: tokio::time::Instant) -> anyhow::Result<()> {
+    let ids = open(app).await?;
+    stream::iter(ids)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if tokio::time::Instant::now() >= deadline {
+                return;
+            }
+            if let Err(error) = look(app, &id).await {
+                tracing::warn!(incident = %id, error = format!("{error:#}"), "not looked into");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+async fn look(app: &App, id: &IncidentId) -> anyhow::Result<()> {
+    let Some(stored) = app.store()?.get::<Incident>(&document(id)).await? else {
+        return Ok(());
+    };
+    let incident = stored.value;
+    if incident.looked >= incident.rounds || incident.status == Status::Resolved {
+        return Ok(());
+    }
+    let found = corroborate(app, &incident.key, app.clock.now()).await;
+    let surroundings = Surroundings::read(app).await?;
+    let Some(mut held) = Held::take(app, id, None).await? else {
+        return Ok(());
+    };
+    for evidence in found {
+        held.add(evidence).await?;
+    }
+    let means = surroundings.means(app, &held.incident);
+    held.finish(means.as_ref()).await?;
+    Ok(())
 }
 
 /// Incidents that are not over.

@@ -8,11 +8,5 @@ use crate::operations::incidents;
 ///
 /// Errors: it was not taken, and is to be told again.
 pub(super) async fn tell(app: &App, signal: &Signal) -> anyhow::Result<()> {
-    let taken = incidents::take(app, signal).await?;
-    if let Some(incident) = &taken.incident
-        && taken.opened
-    {
-        incidents::investigate(app, incident, signal).await;
-    }
-    Ok(())
+    incidents::take(app, signal).await.map(drop)
 }

@@ -14,9 +14,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::principal::{Caller, Means, caller};
 use super::session;
@@ -197,7 +197,7 @@ pub(super) async fn list(
             return pages::list(&app, reader, &asked, &filter).await;
         }
         let page = incidents::list(&app, &filter, asked.from.clone(), asked.most()).await?;
-        Ok(Json(page).into_response())
+        Ok(plain(&page)?.into_response())
     };
     answer(&app, &headers, None, listed.await)
 }
@@ -220,7 +220,7 @@ pub(super) async fn show(
         if wants_page(&headers) {
             return pages::one(&app, &headers, reader, &asked, shown).await;
         }
-        Ok(Json(shown).into_response())
+        Ok(plain(&shown)?.into_response())
     };
     answer(&app, &headers, None, shown.await)
 }
@@ -384,7 +384,24 @@ async fn acted(
         return Ok(see(&format!("{PLACE}/{id}")));
     }
     let place = [(header::LOCATION, format!("{PLACE}/{id}"))];
-    Ok((place, Json(incident)).into_response())
+    Ok((place, plain(&incident)?).into_response())
+}
+
+/// As JSON, without the addresses of people: who was told is enough.
+fn plain<T: Serialize>(what: &T) -> Result<Json<Value>, Problem> {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                object.remove("contacts");
+                object.values_mut().for_each(strip);
+            }
+            Value::Array(list) => list.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(what).map_err(anyhow::Error::from)?;
+    strip(&mut value);
+    Ok(Json(value))
 }
 
 /// What a form says, once it is known that a page of ours sent it for whoever is asking.
