@@ -20,7 +20,6 @@ mod operation;
 mod pace;
 mod page;
 pub mod redis;
-pub mod resource_health;
 pub mod storage;
 
 use std::collections::HashMap;
@@ -87,7 +86,6 @@ pub fn declared() -> Vec<Action> {
         logs::QUERY_RESOURCE,
         redis::READ_CACHE,
         redis::FLUSH_CACHE,
-        resource_health::READ_HEALTH,
         storage::READ_ACCOUNT,
         storage::READ_CONTAINERS,
         storage::READ_LIFECYCLE,

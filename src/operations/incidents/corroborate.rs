@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::app::App;
+use crate::azure::log_analytics;
 use crate::azure::logs::{Scope, Table, query};
-use crate::azure::{Error, log_analytics, resource_health};
 use crate::domain::{Alert, GroupKey, IncidentEvent, ResourceId};
 use crate::estate::{Stamp, Watch};
 use crate::queries::{Param, Query};
@@ -31,9 +31,8 @@ struct Found {
 /// as such. Changes nothing.
 pub async fn corroborate(app: &App, key: &GroupKey, at: DateTime<Utc>) -> Vec<IncidentEvent> {
     let stamps = about(app, key);
-    let (performance, health, changes, events, violations) = tokio::join!(
+    let (performance, changes, events, violations) = tokio::join!(
         bounded(performance(app, &stamps, key.tenant.as_deref(), at)),
-        bounded(health(app, key.resource.as_deref())),
         bounded(changes(app, &stamps, at)),
         bounded(events(app, &stamps, at)),
         bounded(violations(app, &stamps, key, at)),
@@ -41,7 +40,6 @@ pub async fn corroborate(app: &App, key: &GroupKey, at: DateTime<Utc>) -> Vec<In
     let mut evidence = Vec::new();
     for (title, found) in [
         ("Requests in the last 30 minutes", performance),
-        ("Health of the resource, by Azure", health),
         ("Changes in Azure", changes),
         ("Azure's own incidents and maintenance", events),
         ("Violations of the boundary", violations),
@@ -176,36 +174,6 @@ async fn performance(
             ("error rate".into(), format!("{percent:.2} %")),
             ("p95".into(), p95),
         ],
-    }))
-}
-
-/// What Azure says of the resource, if it is one of the estate.
-async fn health(app: &App, resource: Option<&str>) -> anyhow::Result<Option<Found>> {
-    let Some(target) = resource.and_then(|id| app.estate().ok()?.target(id)) else {
-        return Ok(None);
-    };
-    let id: &ResourceId = &target.resource().id;
-    let found = match resource_health::current(app.azure()?, id).await {
-        Ok(found) => found,
-        Err(Error::NotFound { .. }) => anyhow::bail!("Azure tells no health of `{}`", id.name()),
-        Err(error) => return Err(error.into()),
-    };
-    let state = found.state.as_deref().unwrap_or("not told");
-    let mut text = format!("Azure says that {} is {state}", id.name());
-    if let Some(since) = found.since {
-        text.push_str(&format!(" since {}", since.format("%Y-%m-%d %H:%M UTC")));
-    }
-    if let Some(reason) = found.reason_type.as_deref().filter(|r| !r.is_empty()) {
-        text.push_str(&format!(" ({reason})"));
-    }
-    text.push('.');
-    if let Some(summary) = &found.summary {
-        text.push(' ');
-        text.push_str(summary);
-    }
-    Ok(Some(Found {
-        text,
-        facts: vec![("health".into(), state.to_owned())],
     }))
 }
 
