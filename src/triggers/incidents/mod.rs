@@ -1,8 +1,8 @@
 //! `/api/incidents`: what is wrong, for browsers as pages and for programs as JSON, and what people
 //! do about it.
 //!
-//! The function is anonymous to the Functions host, since a link in a notice carries no key of a
-//! function: who may read is asked here instead.
+//! The Functions host asks for a function key, which a link in a notice does not carry; in Azure who is
+//! asking has to be known besides, also for reading.
 
 mod pages;
 mod view;
