@@ -34,4 +34,5 @@ mod recovery;
 mod rules;
 mod store;
 mod telemetry;
+mod triage;
 mod world;
