@@ -24,4 +24,5 @@ mod queries;
 mod rules;
 mod store;
 mod telemetry;
+mod triage;
 mod world;
