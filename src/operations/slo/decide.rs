@@ -16,6 +16,9 @@ const MOST_SEEN: usize = 20_000;
 /// Violations that one signal names.
 const MOST_NAMED: usize = 10;
 
+/// The name of a violation, when it was, and the trace to follow.
+type Violation<'a> = (&'a str, DateTime<Utc>, &'a str);
+
 /// What telemetry of one stamp answered for one level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
@@ -204,7 +207,7 @@ impl Round<'_> {
         let Watch::Boundary { window } = self.rule.watch else {
             return;
         };
-        let mut new: Vec<(Option<String>, Vec<(&str, DateTime<Utc>, &str)>)> = Vec::new();
+        let mut new: Vec<(Option<String>, Vec<Violation<'_>>)> = Vec::new();
         for row in rows {
             let Row::Violation {
                 event,
