@@ -703,7 +703,7 @@ mod tests {
             ),
             (
                 "mail in the open, to somebody else",
-                format!("{mail}security = 'plain'\nuser = 'u'\nto = 'nobody'\n"),
+                format!("{mail}security = 'plain'\nauthority = '../ca.pem'\nuser = 'u'\nto = 'nobody'\n"),
                 &[
                     "`channels[0].to` is `nobody`: no mail address",
                     "`channels[0].security` is plain, which goes to",
