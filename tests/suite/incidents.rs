@@ -369,6 +369,29 @@ async fn what_is_acknowledged_and_fires_again() {
 }
 
 #[tokio::test]
+async fn what_was_resolved_while_the_estate_could_not_be_read_is_told_when_it_can() {
+    let mut story = Story::start(whole).await;
+    let id = story
+        .at("2026-03-02 10:00")
+        .fires("a", Priority::High)
+        .await;
+    let readable = story.settings.clone();
+    let (name, nowhere) = ("POOLKEEPER_ESTATE", "there-is-no-such-file.toml");
+    story.settings.insert(name.into(), nowhere.into());
+    story.at("2026-03-02 10:05");
+    story.say(&id, Said::Resolve, "it was a deployment").await;
+    story.settings = readable.clone();
+    story.at("2026-03-02 10:06").tick().await;
+    story.settings.insert(name.into(), nowhere.into());
+    story.at("2026-03-02 10:10");
+    story.say(&id, Said::Reopen, "it is still slow").await;
+    story.settings = readable;
+    story.at("2026-03-02 10:11").tick().await;
+    story.at("2026-03-02 11:10").tick().await;
+    story.ends("estate-unreadable").await;
+}
+
+#[tokio::test]
 async fn what_comes_and_goes() {
     let mut story = Story::start(whole).await;
     for (minute, fires) in [

@@ -11,6 +11,9 @@ pub(super) const OURSELVES: &str = "poolkeeper";
 
 /// How many occurrences that have not ended an incident holds.
 const MOST_FIRING: usize = 64;
+/// How many events an incident has before what fires anew opens the next one: its chain is read
+/// whole, and a blob takes no more than 50,000 appended blocks.
+pub(super) const MOST_EVENTS: u64 = 2000;
 
 /// What is to be done about a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,20 @@ fn fired(
             }])
         };
     }
+    if incident.events >= MOST_EVENTS {
+        // Only a person ends what is for people: it stays, beside the next.
+        return Verdict::Next(if incident.is_for_people() {
+            Vec::new()
+        } else {
+            vec![IncidentEvent::Resolved {
+                by: OURSELVES.into(),
+                reason: format!(
+                    "so much happened ({} events) that it goes on as a new incident",
+                    incident.events
+                ),
+            }]
+        });
+    }
     // Rules without a state fire anew each minute and never end: what is one of very many is known
     // by its own record, and told again when the lifetime is over.
     let firing = incident
@@ -148,12 +165,15 @@ fn cleared(
     }
     if let (Trust::Unconfirmed { why }, Trust::Confirmed { .. }) = (&signal.trust, &incident.trust)
     {
-        // Nobody is woken by it any more, and nobody believes it either: a person ends it.
-        let open = matches!(incident.status, Status::Open | Status::Acknowledged);
-        return if open && known.is_some() {
-            Verdict::Events(vec![IncidentEvent::Mitigated {
+        // Nobody stops being told on the word of a stranger: a person ends it.
+        return if incident.status != Status::Resolved && known.is_some() {
+            Verdict::Events(vec![IncidentEvent::Evidence {
                 by: OURSELVES.into(),
-                reason: format!("its end was reported, and could not be confirmed: {why}"),
+                title: "an end that is not confirmed".into(),
+                text: format!(
+                    "its end was reported, and could not be confirmed: {why}. It goes on until a person ends it."
+                ),
+                facts: Vec::new(),
             }])
         } else {
             Verdict::Nothing
@@ -179,7 +199,8 @@ fn cleared(
             });
         }
     } else if is_flapping(incident, policy, now) {
-        if incident.status != Status::Mitigated {
+        // Whoever has it keeps it: it ends like a mitigated one when it has been calm.
+        if incident.status == Status::Open {
             events.push(IncidentEvent::Mitigated {
                 by: by(),
                 reason: format!(
@@ -210,6 +231,35 @@ pub(super) fn is_flapping(
     recent.count() >= policy.flaps as usize
 }
 
+/// What a probe or a repair says of an incident, as far as it goes with where that stands: what comes
+/// too late, or again, is kept as evidence and tells nobody.
+pub(super) fn fitting(incident: &Incident, event: IncidentEvent) -> IncidentEvent {
+    let status = incident.status;
+    let is_over = status == Status::Resolved;
+    let (by, title, text) = match event {
+        IncidentEvent::Mitigated { by, reason } if is_over || status == Status::Mitigated => {
+            (by, "mitigated, as it was already", reason)
+        }
+        IncidentEvent::Resolved { by, reason } if is_over => {
+            (by, "resolved, as it was already", reason)
+        }
+        IncidentEvent::Escalated { by, reason, .. } if is_over => {
+            (by, "an escalation after the end", reason)
+        }
+        IncidentEvent::Reopened { by, reason } if status < Status::Mitigated => {
+            (by, "reported again while it is open", reason)
+        }
+        fits => return fits,
+    };
+    let (title, facts) = (title.to_owned(), Vec::new());
+    IncidentEvent::Evidence {
+        by,
+        title,
+        text,
+        facts,
+    }
+}
+
 /// A span as people say it.
 pub(super) fn ago(span: Duration) -> String {
     let minutes = span.num_minutes().max(0);
@@ -226,6 +276,127 @@ pub(super) fn ago(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::domain::{Class, GroupKey, IncidentId, Priority};
+
+    fn incident() -> Incident {
+        let key = GroupKey {
+            rule: "r".into(),
+            tenant: None,
+            resource: None,
+        };
+        Incident::blank(IncidentId::new(&key, 1), key)
+    }
+
+    fn signal(condition: Condition, occurrence: u32, class: Class) -> Signal {
+        Signal {
+            key: incident().key,
+            condition,
+            priority: Priority::Medium,
+            class,
+            title: String::new(),
+            text: String::new(),
+            facts: Vec::new(),
+            at: DateTime::UNIX_EPOCH,
+            occurrence: occurrence.to_string(),
+            trust: Trust::Confirmed { how: "seen".into() },
+        }
+    }
+
+    #[test]
+    fn what_is_said_too_late_or_again_is_evidence_and_else_it_happens() {
+        let said = |what: &str| {
+            let (by, reason) = ("poolkeeper/health".to_owned(), "so it is".to_owned());
+            let level = None;
+            match what {
+                "mitigated" => IncidentEvent::Mitigated { by, reason },
+                "resolved" => IncidentEvent::Resolved { by, reason },
+                "escalated" => IncidentEvent::Escalated { by, reason, level },
+                _ => IncidentEvent::Reopened { by, reason },
+            }
+        };
+        let all = ["mitigated", "resolved", "escalated", "reopened"];
+        for (status, happens) in [
+            (Status::Open, vec!["mitigated", "resolved", "escalated"]),
+            (
+                Status::Acknowledged,
+                vec!["mitigated", "resolved", "escalated"],
+            ),
+            (Status::Mitigated, vec!["resolved", "escalated", "reopened"]),
+            (Status::Resolved, vec!["reopened"]),
+        ] {
+            let mut incident = incident();
+            incident.status = status;
+            for what in all {
+                let fitted = fitting(&incident, said(what));
+                let kept =
+                    matches!(&fitted, IncidentEvent::Evidence { text, .. } if text == "so it is");
+                assert_eq!(
+                    fitted == said(what),
+                    happens.contains(&what),
+                    "{status} {what}"
+                );
+                assert_eq!(kept, !happens.contains(&what), "{status} {what}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_nothing_confirms_ends_nothing() {
+        let policy = IncidentPolicy::default();
+        let now = DateTime::UNIX_EPOCH;
+        for class in [Class::Operations, Class::Security] {
+            let mut incident = incident();
+            let fired = signal(Condition::Fired, 0, class);
+            if let Verdict::Events(events) = absorb(&incident, &fired, &policy, now) {
+                events.iter().for_each(|e| incident.apply(e, now));
+            }
+            let mut end = signal(Condition::Resolved, 0, class);
+            end.trust = Trust::Unconfirmed {
+                why: "no answer".into(),
+            };
+            let Verdict::Events(events) = absorb(&incident, &end, &policy, now) else {
+                panic!("{class:?}: nothing is kept of it");
+            };
+            assert!(matches!(events[..], [IncidentEvent::Evidence { .. }]));
+            events.iter().for_each(|e| incident.apply(e, now));
+            assert_eq!(incident.status, Status::Open, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_for_weeks_goes_on_as_another_incident_in_time() {
+        let policy = IncidentPolicy::default();
+        for (class, left) in [
+            (Class::Operations, Status::Resolved),
+            (Class::Security, Status::Mitigated),
+        ] {
+            let mut incident = incident();
+            let mut ended = None;
+            for minute in 0..20_000 {
+                let now = DateTime::UNIX_EPOCH + Duration::minutes(minute);
+                let condition = match minute % 2 {
+                    0 => Condition::Fired,
+                    _ => Condition::Resolved,
+                };
+                let occurrence = u32::try_from(minute / 2).expect("small");
+                match absorb(
+                    &incident,
+                    &signal(condition, occurrence, class),
+                    &policy,
+                    now,
+                ) {
+                    Verdict::Events(events) => events.iter().for_each(|e| incident.apply(e, now)),
+                    Verdict::Nothing => panic!("{class:?}: a turn was lost"),
+                    Verdict::Next(events) => {
+                        events.iter().for_each(|e| incident.apply(e, now));
+                        ended = Some(incident.events);
+                        break;
+                    }
+                }
+            }
+            assert!(ended.is_some_and(|n| n < MOST_EVENTS + 4), "{ended:?}");
+            assert_eq!(incident.status, left, "{class:?}");
+        }
+    }
 
     #[test]
     fn a_rule_that_fires_each_minute_for_a_month_fills_nothing_and_is_told_each_day() {

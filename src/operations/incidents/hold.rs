@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::plan::{Means, Plan, advance};
-use super::state::{Incident, Status};
+use super::state::Incident;
 use crate::app::App;
 use crate::domain::{GroupKey, IncidentEvent, IncidentId};
 use crate::journal::{Event, Journal, RunId};
@@ -184,7 +184,9 @@ impl<'a> Held<'a> {
         if self.changed || before != plan.next {
             store.overwrite(&self.incident, &self.lease).await?;
         }
-        if self.incident.status == Status::Resolved && self.incident.unposted.is_empty() {
+        // As long as something is to come, or an end was told to nobody yet, a tick must find it.
+        let waits = !self.incident.unposted.is_empty() || !self.incident.announcements.is_empty();
+        if plan.next.is_none() && !waits {
             store.delete(&self.marker()).await?;
         }
         self.lease.release().await;

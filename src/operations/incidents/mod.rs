@@ -41,7 +41,7 @@ use crate::domain::{Alert, Class, Condition, GroupKey, IncidentEvent, IncidentId
 use crate::journal::Work;
 use crate::notify;
 use crate::store::{Created, Error};
-use absorb::{Verdict, absorb};
+use absorb::{Verdict, absorb, fitting};
 use hold::{Held, document};
 use roster::Surroundings;
 
@@ -257,7 +257,8 @@ async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
     })
 }
 
-/// Writes down that something happened to an incident that is there, and does what follows from it.
+/// Writes down that something happened to an incident that is there, and does what follows from it;
+/// what comes too late for that is kept as evidence.
 /// Safe to repeat: the very same is written once for each time that it fired.
 ///
 /// Errors: there is no such incident, or the store.
@@ -270,8 +271,9 @@ pub async fn happened(
     let Some(mut held) = Held::take(app, id, None).await? else {
         anyhow::bail!("there is no incident {id}");
     };
-    if !held.has(&event) {
-        held.add(event).await?;
+    let fitted = fitting(&held.incident, event.clone());
+    if !held.has(&event) && !held.has(&fitted) {
+        held.add(fitted).await?;
     }
     let means = surroundings.means(app, &held.incident);
     let (incident, told) = held.finish(means.as_ref()).await?;

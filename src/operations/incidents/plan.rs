@@ -120,6 +120,16 @@ fn by_clock(incident: &Incident, means: &Means<'_>, now: DateTime<Utc>) -> Optio
         && let Some(ack) = &incident.acknowledgement
         && ack.until <= now
     {
+        if !incident.is_firing() && !incident.is_for_people() && !incident.kept_open {
+            return Some(IncidentEvent::Mitigated {
+                by: by(),
+                reason: format!(
+                    "{} had it until {}, and nothing of it fires now",
+                    ack.by,
+                    clock(ack.until, means.zone)
+                ),
+            });
+        }
         return Some(IncidentEvent::Unacknowledged {
             by: by(),
             reason: format!(
@@ -140,14 +150,21 @@ fn by_clock(incident: &Incident, means: &Means<'_>, now: DateTime<Utc>) -> Optio
             reason: format!("nothing confirmed it for {}", ago(means.policy.dedupe)),
         });
     }
-    let calm = calm_since(incident).is_some_and(|since| now - since >= means.policy.calm);
-    if incident.status == Status::Mitigated && !incident.is_for_people() && calm {
+    if ends_by_itself(incident)
+        && calm_since(incident).is_some_and(|since| now - since >= means.policy.calm)
+    {
         return Some(IncidentEvent::Resolved {
             by: by(),
             reason: format!("it has been calm for {}", ago(means.policy.calm)),
         });
     }
     None
+}
+
+/// Whether it is over once it has been calm: nobody is at it who says otherwise.
+fn ends_by_itself(incident: &Incident) -> bool {
+    let calms = matches!(incident.status, Status::Mitigated | Status::Acknowledged);
+    calms && !incident.is_for_people() && !incident.kept_open
 }
 
 /// Since when nothing of a mitigated incident fires; `None` while something does.
@@ -158,6 +175,7 @@ fn calm_since(incident: &Incident) -> Option<DateTime<Utc>> {
     incident
         .last_cleared
         .max(incident.mitigated)
+        .max(incident.paused)
         .max(incident.last_fired)
 }
 
@@ -199,20 +217,34 @@ impl<'a> Telling<'a> {
         !self.incident.told.contains(reason) && !self.reasons.iter().any(|r| r == reason)
     }
 
-    fn message(&self, act: Act, why: String, audience: Audience) -> Message {
+    /// What a tenant's people are told: that it is so, in our words, and nothing of how we know.
+    fn for_tenant(&self, act: Act, said: &str) -> Message {
+        let incident = self.incident;
+        Message {
+            incident: incident.id.clone(),
+            act,
+            priority: incident.priority,
+            class: incident.class,
+            tenant: incident.key.tenant.clone(),
+            title: "A disturbance of your service".into(),
+            text: said.to_owned(),
+            facts: Vec::new(),
+            link: None,
+            at: self.now,
+        }
+    }
+
+    fn message(&self, act: Act, why: String) -> Message {
         let incident = self.incident;
         let text = match (why.is_empty(), incident.text.is_empty()) {
             (true, _) => incident.text.clone(),
             (false, true) => why,
             (false, false) => format!("{}\n\n{why}", incident.text),
         };
-        let link = match audience {
-            Audience::Operations => self
-                .means
-                .public_url
-                .map(|url| format!("{url}/api/incidents/{}", incident.id)),
-            Audience::Tenant => None,
-        };
+        let link = self
+            .means
+            .public_url
+            .map(|url| format!("{url}/api/incidents/{}", incident.id));
         Message {
             incident: incident.id.clone(),
             act,
@@ -230,12 +262,15 @@ impl<'a> Telling<'a> {
     /// What happened to it, for everybody who knows of it.
     fn announcements(&mut self) {
         let flapping = is_flapping(self.incident, self.means.policy, self.now);
+        let mut told = self.incident.told.iter();
+        let ended = told.any(|reason| reason.starts_with("resolved-"));
         for one in &self.incident.announcements {
             let Announcement {
                 reason, act, text, ..
             } = one;
             let mut text = text.clone();
-            if flapping && *act == Act::Update {
+            let again = reason.starts_with("reopened-");
+            if flapping && *act == Act::Update && !again {
                 // Each turn told would be noise: that it turns is told once.
                 let once = format!("flapping-{}", self.incident.rounds);
                 if !self.is_news(&once) {
@@ -253,6 +288,8 @@ impl<'a> Telling<'a> {
                 let audience = Audience::of(&to.name);
                 let said = match audience {
                     Audience::Operations => text.clone(),
+                    // Who has heard that it is over has to hear of this.
+                    Audience::Tenant if again && ended => AGAIN.to_owned(),
                     Audience::Tenant => for_tenants(*act).to_owned(),
                 };
                 if said.is_empty() {
@@ -262,7 +299,10 @@ impl<'a> Telling<'a> {
                     id: format!("{reason}.{number}"),
                     recipient: to.name.clone(),
                     contacts: to.contacts.clone(),
-                    message: self.message(*act, said, audience),
+                    message: match audience {
+                        Audience::Operations => self.message(*act, said),
+                        Audience::Tenant => self.for_tenant(*act, &said),
+                    },
                 });
             }
             self.reasons.push(reason.clone());
@@ -277,7 +317,7 @@ impl<'a> Telling<'a> {
             && !matches!(self.incident.trust, Trust::Denied { .. })
             && self.is_news("ticket")
         {
-            let message = self.message(Act::Trigger, String::new(), Audience::Operations);
+            let message = self.message(Act::Trigger, String::new());
             self.say("ticket", "ticket", vec![contact.clone()], message);
         }
     }
@@ -293,7 +333,7 @@ impl<'a> Telling<'a> {
             && incident.status != Status::Resolved
             && matches!(incident.trust, Trust::Confirmed { .. });
         if theirs && !self.means.tenant.is_empty() && self.is_news("tenant") {
-            let message = self.message(Act::Trigger, String::new(), Audience::Tenant);
+            let message = self.for_tenant(Act::Trigger, BEGINS);
             let name = format!("{TENANT}{tenant}");
             self.say("tenant", &name, self.means.tenant.to_vec(), message);
         }
@@ -341,14 +381,15 @@ impl<'a> Telling<'a> {
         let line = self.line();
         if matches!(self.incident.trust, Trust::Denied { .. }) {
             // What Azure knows nothing of wakes nobody; who looks after security is told once.
-            if self.is_news("denied") {
+            let once = format!("denied-{}", round.number);
+            if self.is_news(&once) {
                 let line = self
                     .means
                     .policy
                     .line(Class::Security, self.incident.priority);
                 let level = line.steps[0].level.clone();
                 let why = "Azure knows nothing of this alert: it may be forged. Nothing was done about it.";
-                self.page("denied", &level, &[], why.into());
+                self.page(&once, &level, &[], why.into());
             }
             return;
         }
@@ -451,7 +492,7 @@ impl<'a> Telling<'a> {
                             duty.level
                         )
                     };
-                    let message = self.message(Act::Trigger, why, Audience::Operations);
+                    let message = self.message(Act::Trigger, why);
                     let name = format!("{} ({})", duty.level, duty.person);
                     let id = format!("{reason}.{}", told.len());
                     self.notices.push(Notice {
@@ -508,6 +549,9 @@ impl Audience {
         }
     }
 }
+
+const BEGINS: &str = "Something that concerns you does not work as it should. We were told at once and look into it.";
+const AGAIN: &str = "It has begun again. We are working on it.";
 
 /// What a tenant is told of how we work: that it goes on, and that it is over.
 fn for_tenants(act: Act) -> &'static str {
@@ -593,7 +637,14 @@ fn next(incident: &Incident, means: &Means<'_>, now: DateTime<Utc>) -> Option<Da
             let soon = steps.filter(|at| *at > now).min();
             soon.or_else(|| repeats(line, round, means.roster, now).map(|(.., next)| next))
         }
-        Status::Acknowledged => incident.acknowledgement.as_ref().map(|ack| ack.until),
+        Status::Acknowledged => {
+            let until = incident.acknowledgement.as_ref().map(|ack| ack.until);
+            let calm = calm_since(incident).filter(|_| ends_by_itself(incident));
+            until
+                .into_iter()
+                .chain(calm.map(|at| at + policy.calm))
+                .min()
+        }
         Status::Mitigated => reminders(incident, means, now)
             .map(|(_, next)| next)
             .or_else(|| calm_since(incident).map(|since| since + policy.calm)),

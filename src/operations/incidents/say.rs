@@ -3,6 +3,7 @@
 use chrono::Duration;
 use serde::Deserialize;
 
+use super::absorb::MOST_EVENTS;
 use super::hand_over;
 use super::hold::Held;
 use super::roster::Surroundings;
@@ -159,6 +160,9 @@ fn judged(
             Ok(IncidentEvent::Reopened { by, reason })
         }
         Said::Reopen => Err(Refusal::State(status, "it is not over")),
+        Said::Comment if incident.events >= 5 * MOST_EVENTS => Err(Refusal::Invalid(
+            "there is more to this incident than can be kept: resolve it".into(),
+        )),
         Said::Comment => {
             let text = needed("a comment")?;
             Ok(IncidentEvent::Commented { by, text })

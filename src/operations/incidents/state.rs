@@ -147,6 +147,12 @@ pub struct Incident {
     pub round: Option<Round>,
     /// How many rounds there were.
     pub rounds: u32,
+    /// Since when the clock of the escalation stands, because it was mitigated.
+    #[serde(default)]
+    pub paused: Option<DateTime<Utc>>,
+    /// A person says that it is not over, whatever its signals say.
+    #[serde(default)]
+    pub kept_open: bool,
     /// The round in which it was last looked into.
     #[serde(default)]
     pub looked: u32,
@@ -174,6 +180,11 @@ impl Fenced for Incident {
     fn set_fence(&mut self, fence: u64) {
         self.fence = fence;
     }
+}
+
+/// Whether no person acted.
+fn is_ours(by: &str) -> bool {
+    by == super::absorb::OURSELVES || by.starts_with("poolkeeper/")
 }
 
 impl Incident {
@@ -209,6 +220,8 @@ impl Incident {
             reopened: 0,
             round: None,
             rounds: 0,
+            paused: None,
+            kept_open: false,
             looked: 0,
             reached: None,
             quiet: None,
@@ -304,6 +317,8 @@ impl Incident {
                 self.status = Status::Mitigated;
                 self.mitigated.get_or_insert(at);
                 self.acknowledgement = None;
+                self.paused.get_or_insert(at);
+                self.kept_open = false;
                 self.announce(said, Act::Update, format!("Mitigated by {by}: {why}"), at);
             }
             IncidentEvent::Resolved { by, reason: why } => {
@@ -314,6 +329,8 @@ impl Incident {
                 self.ended_by = Some(by.clone());
                 self.acknowledgement = None;
                 self.round = None;
+                self.paused = None;
+                self.kept_open = false;
                 self.quiet = None;
                 self.wanted.clear();
                 self.announce(said, Act::Resolve, format!("Resolved by {by}: {why}"), at);
@@ -321,19 +338,23 @@ impl Incident {
             IncidentEvent::Reopened { by, reason: why } => {
                 let said = reason("reopened");
                 self.status = Status::Open;
+                self.kept_open |= !is_ours(by);
                 self.reopened += 1;
                 self.resolved = None;
                 self.acknowledgement = None;
                 self.announce(said, Act::Update, format!("Open again, by {by}: {why}"), at);
                 self.turn(at, 0);
             }
+            // It is over, and nobody is called to it.
+            IncidentEvent::Escalated { .. } if self.status == Status::Resolved => {}
             IncidentEvent::Escalated {
-                level, reason: why, ..
+                by,
+                level,
+                reason: why,
             } => {
                 let said = reason("escalated");
-                if self.status == Status::Mitigated {
-                    self.status = Status::Open;
-                }
+                self.kept_open |= !is_ours(by);
+                self.go_on(at);
                 self.raised += u32::from(level.is_none());
                 self.wanted.push((said, level.clone(), why.clone()));
             }
@@ -355,7 +376,7 @@ impl Incident {
                 outcome,
                 healthy: Some(healthy),
                 ..
-            } => {
+            } if self.status != Status::Resolved => {
                 let said = reason("repair");
                 let state = if *healthy { "healthy" } else { "not healthy" };
                 let text = format!("{action}: {outcome}; {state} after it.");
@@ -366,7 +387,7 @@ impl Incident {
                     self.looked = self.rounds;
                 }
             }
-            IncidentEvent::Commented { .. } | IncidentEvent::Repair { healthy: None, .. } => {}
+            IncidentEvent::Commented { .. } | IncidentEvent::Repair { .. } => {}
         }
     }
 
@@ -403,9 +424,8 @@ impl Incident {
         });
         one.fired.get_or_insert(at);
         self.forget();
-        if self.status == Status::Mitigated {
-            self.status = Status::Open;
-        }
+        self.kept_open = false;
+        self.go_on(at);
         if first || raised {
             if raised {
                 // What somebody acknowledged was less than this.
@@ -416,8 +436,21 @@ impl Incident {
         }
     }
 
+    /// Somebody has to look after it again. The clock did not run while it hurt nobody.
+    fn go_on(&mut self, at: DateTime<Utc>) {
+        if self.status != Status::Mitigated {
+            return;
+        }
+        self.status = Status::Open;
+        if let (Some(since), Some(round)) = (self.paused.take(), &mut self.round) {
+            let stood = (at - since).max(Duration::zero());
+            round.since = (round.since + stood).min(at);
+        }
+    }
+
     fn turn(&mut self, since: DateTime<Utc>, first: usize) {
         self.rounds += 1;
+        self.paused = None;
         self.round = Some(Round {
             number: self.rounds,
             since,
@@ -434,7 +467,7 @@ impl Incident {
         } else if let Some(round) = &mut self.round {
             // It was known before: the clock goes on where it stood.
             let paused = (at.min(quiet.until) - quiet.since).max(Duration::zero());
-            round.since += paused;
+            round.since = (round.since + paused).min(at);
         }
     }
 

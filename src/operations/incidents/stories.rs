@@ -125,6 +125,7 @@ fn play(class: Class, trust: &Trust, lines: &str) -> String {
             "unack" => Some(IncidentEvent::Unacknowledged { by, reason }),
             "mitigate" => Some(IncidentEvent::Mitigated { by, reason }),
             "resolve" => Some(IncidentEvent::Resolved { by, reason }),
+            "reopen" => Some(IncidentEvent::Reopened { by, reason }),
             "escalate" => Some(IncidentEvent::Escalated {
                 by,
                 reason,
@@ -299,11 +300,155 @@ fn what_incidents_come_to() {
                updated L1 (L1-a)
                told L1 (L1-a)
              12 clear d: mitigated, next 27
-             13 fire e medium: open, next 251
+               updated L1 (L1-a)
+             13 fire e medium: open, next 252
              14 clear e: mitigated, next 29
              29 tick: resolved, next never
                over by itself
                resolved to L1 (L1-a)",
+        ),
+        (
+            "who has what comes and goes keeps it, and nobody else is told",
+            Class::Operations,
+            &confirmed,
+            "0 fire a medium
+             1 clear a
+             2 fire b medium
+             3 clear b
+             4 fire c medium
+             5 clear c
+             6 fire d medium
+             7 ack 600
+             8 clear d
+             9 fire e medium
+             10 clear e
+             24 tick
+             25 tick",
+            "0 fire a medium: open, next 240
+               told L1 (L1-a)
+             1 clear a: resolved, next never
+               resolved to L1 (L1-a)
+             2 fire b medium: open, next 242
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             3 clear b: resolved, next never
+               resolved to L1 (L1-a)
+             4 fire c medium: open, next 244
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             5 clear c: resolved, next never
+               resolved to L1 (L1-a)
+             6 fire d medium: open, next 246
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             7 ack 600: acknowledged, next 607
+               acknowledged to L1 (L1-a)
+             8 clear d: still acknowledged, next 23
+             9 fire e medium: still acknowledged, next 607
+             10 clear e: still acknowledged, next 25
+             24 tick: still acknowledged, next 25
+             25 tick: resolved, next never
+               over by itself
+               resolved to L1 (L1-a)",
+        ),
+        (
+            "a time that somebody had it ends while nothing fires: nobody is told to go on",
+            Class::Operations,
+            &confirmed,
+            "0 fire a medium
+             1 mitigate
+             2 clear a
+             3 fire b medium
+             4 clear b
+             5 fire c medium
+             6 clear c
+             7 fire d medium
+             8 clear d
+             9 fire e medium
+             10 ack 8
+             11 clear e
+             18 tick
+             26 tick",
+            "0 fire a medium: open, next 240
+               told L1 (L1-a)
+             1 mitigate: mitigated, next 1441
+               updated L1 (L1-a)
+             2 clear a: resolved, next never
+               resolved to L1 (L1-a)
+             3 fire b medium: open, next 243
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             4 clear b: resolved, next never
+               resolved to L1 (L1-a)
+             5 fire c medium: open, next 245
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             6 clear c: resolved, next never
+               resolved to L1 (L1-a)
+             7 fire d medium: open, next 247
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             8 clear d: mitigated, next 23
+               updated L1 (L1-a)
+             9 fire e medium: open, next 248
+             10 ack 8: acknowledged, next 18
+               acknowledged to L1 (L1-a)
+             11 clear e: still acknowledged, next 18
+             18 tick: mitigated, next 33
+             26 tick: still mitigated, next 33",
+        ),
+        (
+            "what a person opened again is ended by nobody else",
+            Class::Operations,
+            &confirmed,
+            "0 fire a medium
+             2 clear a
+             3 reopen
+             5 ack 60
+             64 tick
+             65 tick
+             80 mitigate
+             95 tick",
+            "0 fire a medium: open, next 240
+               told L1 (L1-a)
+             2 clear a: resolved, next never
+               resolved to L1 (L1-a)
+             3 reopen: open, next 243
+               updated L1 (L1-a)
+               told L1 (L1-a)
+             5 ack 60: acknowledged, next 65
+               acknowledged to L1 (L1-a)
+             64 tick: still acknowledged, next 65
+             65 tick: open, next 305
+               given back
+               told L1 (L1-a)
+             80 mitigate: mitigated, next 95
+               updated L1 (L1-a)
+             95 tick: resolved, next never
+               over by itself
+               resolved to L1 (L1-a)",
+        ),
+        (
+            "a tenant hears that it is over, and that it began again",
+            Class::Operations,
+            &confirmed,
+            "0 fire a high
+             5 clear a
+             7 fire b high
+             9 clear b",
+            "0 fire a high: open, next 60
+               told tenant tenant-a
+               told L2 (L2-a)
+             5 clear a: resolved, next never
+               resolved to L2 (L2-a)
+               resolved to tenant tenant-a
+             7 fire b high: open, next 67
+               updated L2 (L2-a)
+               updated tenant tenant-a
+               told L2 (L2-a)
+             9 clear b: resolved, next never
+               resolved to L2 (L2-a)
+               resolved to tenant tenant-a",
         ),
         (
             "security is ended by people, and not forgotten",
