@@ -27,7 +27,7 @@ fn estate(storms: bool) -> String {
     if storms {
         text.to_owned()
     } else {
-        text.replace("storm_incidents = 20", "storm_incidents = 1000000")
+        text.replace("storm_incidents = 20", "storm_incidents = 1000")
     }
 }
 

@@ -233,8 +233,8 @@ impl Reader<'_> {
             ("flaps", written.flaps),
             ("storm_incidents", written.storm_incidents),
         ] {
-            if count.is_some_and(|count| count < 2) {
-                self.tell(&format!("incidents.{name}"), "is less than 2");
+            if count.is_some_and(|count| !(2..=1000).contains(&count)) {
+                self.tell(&format!("incidents.{name}"), "is not from 2 to 1000");
             }
         }
         let mut lines = default.lines;

@@ -27,7 +27,7 @@ pub use corroborate::corroborate;
 pub use record::{AlertRecord, Target};
 pub use say::{Refusal, Said, say};
 pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};
-pub use storm::Member;
+pub use storm::{Member, is_storm};
 pub use tick::{Ticked, tick};
 pub use triage::{Known, Triage, decide, triage};
 pub use view::{Filter, IncidentPage, Line, Shown, begin_with, find, list, show};
@@ -128,8 +128,10 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
                     opened: false,
                 });
             }
-            if let Some(began) = storm::gate(app, policy).await? {
-                return swallowed(app, policy, signals, began).await;
+            if let Some(began) = storm::gate(app, first, policy).await?
+                && let Some(taken) = swallowed(app, policy, signals, began).await?
+            {
+                return Ok(taken);
             }
         }
         if is_new {
@@ -203,14 +205,25 @@ async fn put_latest(app: &App, key: &GroupKey, number: u32) -> Result<(), Error>
     }
 }
 
-/// Lists a signal under the incident of the storm that is on.
+/// Lists a signal under the incident of the storm that is on; `None` if a person has ended that.
 async fn swallowed(
     app: &App,
     policy: &crate::estate::IncidentPolicy,
     signals: &[Signal],
     began: chrono::DateTime<chrono::Utc>,
-) -> anyhow::Result<Taken> {
+) -> anyhow::Result<Option<Taken>> {
     let signal = &signals[0];
+    if let Some(id) = newest_storm(app).await?
+        && let Some(stored) = app.store()?.get::<Incident>(&document(&id)).await?
+        && stored.value.status == Status::Resolved
+        && stored
+            .value
+            .occurrences
+            .contains_key(&storm::occurrence(began))
+    {
+        storm::end(app, began).await?;
+        return Ok(None);
+    }
     let standing = storm::signal(policy, began, signal.priority);
     // Boxed: a storm's own incident is taken like every other.
     let taken = Box::pin(take(app, &standing)).await?;
@@ -222,11 +235,11 @@ async fn swallowed(
     if signals.iter().any(|s| s.condition == Condition::Resolved) {
         storm::clear(app, &id, &signal.occurrence).await?;
     }
-    Ok(Taken {
+    Ok(Some(Taken {
         incident: Some(id),
         news,
         opened: false,
-    })
+    }))
 }
 
 /// The incident of the newest storm, if there ever was one.

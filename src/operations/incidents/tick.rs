@@ -50,7 +50,13 @@ impl std::fmt::Display for Ticked {
 pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
     let deadline = tokio::time::Instant::now() + within;
     let surroundings = Surroundings::read(app).await?;
-    let ids = open(app).await?;
+    let mut ids = open(app).await?;
+    // Whatever a tick has no time for is not the same each time.
+    if !ids.is_empty() {
+        let minute = app.clock.now().timestamp().unsigned_abs() / 60;
+        let first = minute.wrapping_mul(7919) % ids.len() as u64;
+        ids.rotate_left(usize::try_from(first).unwrap_or(0));
+    }
     // Windows come and go on their own; that one cannot be recorded keeps nobody from being told.
     let turned = match quiet::tick(app, &ids).await {
         Ok(turned) => turned.len(),
@@ -60,7 +66,7 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         }
     };
     let (open, surroundings) = (ids.len(), &surroundings);
-    let outcomes: Vec<_> = stream::iter(ids)
+    let outcomes: Vec<_> = stream::iter(ids.clone())
         .map(|id| async move {
             if tokio::time::Instant::now() >= deadline {
                 return Ok(false);
@@ -74,7 +80,7 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    look_into(app, deadline).await?;
+    look_into(app, ids, deadline).await;
     Ok(Ticked {
         open,
         moved: outcomes.iter().filter(|o| matches!(o, Ok(true))).count(),
@@ -85,8 +91,7 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
 
 /// Adds what can be found out to the incidents that nobody has looked into since they were opened, or
 /// opened again. People were told before: what is found out late, or not at all, delays nobody.
-async fn look_into(app: &App, deadline: tokio::time::Instant) -> anyhow::Result<()> {
-    let ids = open(app).await?;
+async fn look_into(app: &App, ids: Vec<IncidentId>, deadline: tokio::time::Instant) {
     stream::iter(ids)
         .for_each_concurrent(AT_ONCE, |id| async move {
             if tokio::time::Instant::now() >= deadline {
@@ -97,7 +102,6 @@ async fn look_into(app: &App, deadline: tokio::time::Instant) -> anyhow::Result<
             }
         })
         .await;
-    Ok(())
 }
 
 async fn look(app: &App, id: &IncidentId) -> anyhow::Result<()> {
@@ -137,7 +141,7 @@ async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> any
     let is_storm = incident.key == storm::key();
     let has_passed = is_storm
         && incident.is_firing()
-        && storm::has_passed(app, id, surroundings.policy().calm).await?;
+        && storm::has_passed(app, id, surroundings.policy()).await?;
     // Without a time: whoever made it, or ended it, did not come to the end.
     let due = incident.next.is_none_or(|next| next <= now);
     let waits = !incident.unposted.is_empty() || !incident.announcements.is_empty();

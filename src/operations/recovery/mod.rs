@@ -14,6 +14,7 @@ use chrono::Duration;
 
 use super::accept;
 use super::health::{self, Prober, Tried, happened, may_try};
+use super::incidents::is_storm;
 use crate::app::App;
 use crate::azure::container_apps;
 use crate::changes;
@@ -550,9 +551,17 @@ async fn finish(
     let (now, number) = (app.clock.now(), attempt.number);
     match end {
         End::Recovered => {
-            let event = IncidentEvent::Mitigated {
-                by: BY.into(),
-                reason: why.to_owned(),
+            let (by, reason) = (BY.to_owned(), why.to_owned());
+            // A storm is more than the one endpoint that is well again.
+            let event = if is_storm(&attempt.incident) {
+                IncidentEvent::Evidence {
+                    by,
+                    title: "one of these is well again".into(),
+                    text: reason,
+                    facts: Vec::new(),
+                }
+            } else {
+                IncidentEvent::Mitigated { by, reason }
             };
             happened(app, &attempt.incident, event).await?;
         }
