@@ -1,6 +1,6 @@
 //! Who is asking. Never what a body says, and never a header that anybody could have written.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -62,7 +62,29 @@ pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
             "a cookie counts for what a page from here sends: send x-poolkeeper-key",
         ));
     }
+    is_meant(&caller, headers)?;
     Ok(caller.name)
+}
+
+/// Whether a request that is no form of ours was meant by whom the platform vouches for: a browser
+/// brings the platform's cookie along for any page. What that page may send without being asked first
+/// is never `application/json`.
+///
+/// Errors: 415, with what to send.
+pub(super) fn is_meant(caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    if caller.means != Means::Platform || origin(headers) == Origin::Ours {
+        return Ok(());
+    }
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "what changes something is sent as `content-type: application/json`",
+    ))
 }
 
 /// Whoever sent a request, and by what they are known. For what changes something, by a cookie,
@@ -128,6 +150,51 @@ fn named(header: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_browser_may_have_been_made_to_send_is_not_meant() {
+        let json = Some("application/json; charset=utf-8");
+        for (name, means, site, kind, meant) in [
+            ("a program", Means::Platform, None, json, true),
+            (
+                "text of another page",
+                Means::Platform,
+                None,
+                Some("text/plain"),
+                false,
+            ),
+            ("nothing at all", Means::Platform, None, None, false),
+            (
+                "JSON in disguise",
+                Means::Platform,
+                None,
+                Some("text/plain; application/json"),
+                false,
+            ),
+            (
+                "a page of ours",
+                Means::Platform,
+                Some("same-origin"),
+                None,
+                true,
+            ),
+            ("a key", Means::Key, None, None, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            let mut put = |name: &'static str, value: Option<&'static str>| {
+                if let Some(value) = value {
+                    headers.insert(name, header::HeaderValue::from_static(value));
+                }
+            };
+            put("sec-fetch-site", site);
+            put("content-type", kind);
+            let caller = Caller {
+                name: "ann".into(),
+                means,
+            };
+            assert_eq!(is_meant(&caller, &headers).is_ok(), meant, "{name}");
+        }
+    }
 
     #[test]
     fn the_name_that_the_platform_vouches_for() {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::principal::{Caller, Means, caller};
+use super::principal::{Caller, Means, caller, is_meant};
 use super::session;
 use super::web::{Origin, Problem, origin, read};
 use crate::app::App;
@@ -371,6 +371,7 @@ async fn acted(
                 "a cookie counts for the forms of the pages only: send x-poolkeeper-key",
             ));
         }
+        is_meant(&caller, headers)?;
         if body.is_empty() {
             Wish::default()
         } else {
