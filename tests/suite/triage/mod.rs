@@ -1,5 +1,7 @@
 //! What a webhook is worth, and what is found out about it.
 
+mod unreadable;
+
 use chrono::Utc;
 use poolkeeper::app::Clock;
 use poolkeeper::domain::{Alert, GroupKey, IncidentEvent, Trust};
