@@ -49,7 +49,9 @@ pub(super) async fn at_once(app: &App, run: &RunId, work: Work) -> Result<bool, 
     for _ in 0..TRIES {
         match settle(app, run).await {
             Ok(Settled::Done(_) | Settled::Already) => return Ok(true),
-            Ok(Settled::Elsewhere) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(Settled::Elsewhere | Settled::Later) => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(%run, error, "accepted, and not carried out yet");

@@ -10,15 +10,16 @@ use crate::journal::{Event, Journal, Run, TaskReport, note};
 
 const TASK: &str = "receive_alert";
 
-/// Files an alert with its pair, and takes it into its incident. Safe to repeat.
+/// Files an alert with its pair, and takes it into its incident. False if it is too early for that:
+/// then it is to be done again. Safe to repeat.
 pub(crate) async fn receive(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
     payload: &RawValue,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     if run.has_finished(TASK) {
-        return Ok(());
+        return Ok(true);
     }
     let started = app.clock.now();
     note(
@@ -40,7 +41,11 @@ pub(crate) async fn receive(
         Err(error) => (Vec::new(), vec![unreadable(&error)]),
     };
     let record = record::file(app, &alert, &targets, &run.id).await?;
-    let triage = triage::triage(app, &alert, &targets).await?;
+    let triage = triage::triage(app, &alert, run.accepted, &targets).await?;
+    if let Some(text) = triage.early {
+        note(journal, run, Event::Note { text }, app.clock.now()).await?;
+        return Ok(false);
+    }
     findings.extend(triage.findings);
     let mut signal = triage.signal;
     if let Trust::Denied { why } = &signal.trust {
@@ -71,7 +76,7 @@ pub(crate) async fn receive(
         app.clock.now(),
     )
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// What Azure knows nothing of is kept apart: it can neither raise nor end a real incident.

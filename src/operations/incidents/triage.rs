@@ -1,9 +1,14 @@
 //! What a webhook is worth: it is read back from Azure, held against the estate, and only then a
 //! signal.
+//!
+//! A webhook may be there before Azure's own list of alerts knows of what it says, so for the first
+//! ten minutes of an alert, counted from when it says it fired or from when it came, whichever is
+//! earlier, what Azure does not know is asked again by each minute tick: until then it is no signal
+//! and nobody hears of it. What Azure does not know after that is denied.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Target;
 use super::corroborate::{in_log, stamps_of};
@@ -16,6 +21,8 @@ use crate::estate::Estate;
 
 /// How long reading an alert back may take.
 const WAIT: Duration = Duration::from_secs(10);
+/// By how much Azure's list of alerts may lag behind its webhooks.
+const LAG: TimeDelta = TimeDelta::minutes(10);
 /// Of a description that a stranger may have written, so much is shown.
 const MOST_SHOWN: usize = 600;
 
@@ -24,6 +31,8 @@ const MOST_SHOWN: usize = 600;
 pub struct Triage {
     pub signal: Signal,
     pub findings: Vec<Finding>,
+    /// What Azure may only not know yet: then it is too early to take the signal.
+    pub early: Option<String>,
 }
 
 /// What could be found out about an alert.
@@ -39,17 +48,55 @@ pub enum Known {
     Unknown(String),
 }
 
-/// Reads an alert back and says what it is. Changes nothing.
+/// Reads an alert that was accepted at that time back, and says what it is. Changes nothing.
 ///
 /// Errors: none of what Azure says or does not say; that makes the signal unconfirmed.
-pub async fn triage(app: &App, alert: &Alert, targets: &[Target]) -> anyhow::Result<Triage> {
+pub async fn triage(
+    app: &App,
+    alert: &Alert,
+    accepted: DateTime<Utc>,
+    targets: &[Target],
+) -> anyhow::Result<Triage> {
     let known = match tokio::time::timeout(WAIT, look(app, alert, targets)).await {
         Ok(known) => known,
         Err(_) => Known::Unknown(format!("there was no answer within {} s", WAIT.as_secs())),
     };
     // An alert is worked even if the estate file is broken: that night it is needed most.
-    let estate = app.estate().ok();
-    Ok(decide(alert, &known, targets, estate, app.clock.now()))
+    let (estate, now) = (app.estate().ok(), app.clock.now());
+    let mut triage = decide(alert, &known, targets, estate, now);
+    triage.early = early(alert, &known, accepted, now);
+    Ok(triage)
+}
+
+/// What Azure does not know of an alert, if that may be because it is so new.
+fn early(
+    alert: &Alert,
+    known: &Known,
+    accepted: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let (missing, began) = match (known, alert.condition) {
+        (Known::Nothing, Condition::Fired) => ("the alert", alert.fired),
+        (Known::Nothing, Condition::Resolved) => ("the alert", end(alert)),
+        (Known::Azure(found), Condition::Resolved)
+            if condition(alert, Some(found), &mut Vec::new()) == Condition::Fired =>
+        {
+            ("its end", end(alert))
+        }
+        _ => return None,
+    };
+    // A time that is claimed may be in the future, and a clock may have been set back: neither makes
+    // it wait longer than that.
+    let began = began.min(accepted);
+    let age = now - began;
+    (age < LAG && age > -LAG).then(|| {
+        let until = (began + LAG).format("%H:%M:%S UTC");
+        format!("Azure does not know of {missing} yet: it is asked each minute until {until}")
+    })
+}
+
+fn end(alert: &Alert) -> DateTime<Utc> {
+    alert.resolved.unwrap_or(alert.fired)
 }
 
 async fn look(app: &App, alert: &Alert, targets: &[Target]) -> Known {
@@ -199,6 +246,7 @@ pub fn decide(
             trust,
         },
         findings,
+        early: None,
     }
 }
 
@@ -391,6 +439,56 @@ mod tests {
     }
 
     #[test]
+    fn for_ten_minutes_azure_may_not_know_of_it_yet() {
+        let at = |minutes: i64| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let nothing = || Known::Nothing;
+        let fires = || Known::Azure(azures());
+        let (fired, resolved) = (Condition::Fired, Condition::Resolved);
+        // When it happened, when it came, and when it is worked.
+        for (name, known, condition, happened, came, now, expected) in [
+            ("at once", nothing(), fired, 0, 0, 0, true),
+            ("a moment before", nothing(), fired, 0, 0, 9, true),
+            ("over", nothing(), fired, 0, 0, 10, false),
+            ("it came late", nothing(), fired, 0, 11, 11, false),
+            ("claimed for later", nothing(), fired, 600, 0, 9, true),
+            ("claimed for later", nothing(), fired, 600, 0, 10, false),
+            ("clocks that differ", nothing(), fired, 2, 2, 0, true),
+            (
+                "the clock was set back",
+                nothing(),
+                fired,
+                600,
+                600,
+                0,
+                false,
+            ),
+            ("its end", nothing(), resolved, 60, 61, 61, true),
+            ("its end is not known", fires(), resolved, 60, 61, 69, true),
+            ("nor later", fires(), resolved, 60, 61, 70, false),
+            ("known", fires(), fired, 0, 0, 0, false),
+            ("in the log", Known::Log, fired, 0, 0, 0, false),
+            (
+                "not asked",
+                Known::Unknown("x".into()),
+                fired,
+                0,
+                0,
+                0,
+                false,
+            ),
+        ] {
+            let mut alert = alert();
+            alert.condition = condition;
+            match condition {
+                Condition::Fired => alert.fired = at(happened),
+                Condition::Resolved => alert.resolved = Some(at(happened)),
+            }
+            let early = early(&alert, &known, at(came), at(now));
+            assert_eq!(early.is_some(), expected, "{name}: {early:?}");
+        }
+    }
+
+    #[test]
     fn where_azure_says_something_else_azure_is_right_and_it_is_told() {
         let azure = alerts::Alert {
             severity: Some("Sev0".into()),
@@ -399,7 +497,9 @@ mod tests {
             alert_rule: Some("another".into()),
             ..azures()
         };
-        let Triage { signal, findings } = decided(&alert(), &Known::Azure(azure));
+        let Triage {
+            signal, findings, ..
+        } = decided(&alert(), &Known::Azure(azure));
         assert_eq!(signal.priority, Priority::Critical);
         assert_eq!(signal.condition, Condition::Resolved);
         assert_eq!(

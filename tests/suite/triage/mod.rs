@@ -1,5 +1,6 @@
 //! What a webhook is worth, and what is found out about it.
 
+mod early;
 mod unreadable;
 
 use chrono::Utc;
@@ -45,7 +46,8 @@ async fn a_forged_alert_is_denied_and_a_real_one_confirmed() {
     let real = format!("{APP}/providers/Microsoft.AlertsManagement/alerts/{GUID}");
     let forged = real.replace("66114d64", "00000000");
     let trust = async |id: &str| {
-        let triage = triage(&app, &alert(id, &Value::Null), &targets()).await;
+        let long_ago = chrono::DateTime::UNIX_EPOCH;
+        let triage = triage(&app, &alert(id, &Value::Null), long_ago, &targets()).await;
         triage.expect("a triage").signal.trust
     };
     assert!(matches!(trust(&real).await, Trust::Confirmed { .. }));
@@ -74,7 +76,7 @@ async fn an_alert_of_the_activity_log_is_held_against_the_log() {
         ("not in the log", json!({ "correlationId": "c-2" }), false),
         ("nothing to look for", Value::Null, false),
     ] {
-        let triage = triage(&app, &alert(id, &context), &targets()).await;
+        let triage = triage(&app, &alert(id, &context), Utc::now(), &targets()).await;
         let trust = triage.expect("a triage").signal.trust;
         match trust {
             Trust::Confirmed { .. } => assert!(confirmed, "{name}"),
