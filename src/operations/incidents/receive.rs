@@ -2,7 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::record::{self, Target};
+use super::hold::document;
+use super::record::{self, AlertRecord, Target};
+use super::state::Incident;
 use super::{take_all, triage};
 use crate::app::App;
 use crate::domain::{Alert, Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
@@ -52,6 +54,11 @@ pub(crate) async fn receive(
         findings.push(Finding::new("alert-unknown", &alert.id, why));
         signal = unknown(&signal);
     }
+    if let (Condition::Resolved, Some(key)) =
+        (signal.condition, began_in(app, &record, &signal).await?)
+    {
+        signal.key = key;
+    }
     // Of two deliveries, the one that is worked last knows of both.
     let mut signals = vec![signal];
     if let (Condition::Fired, Some(resolved)) = (alert.condition, &record.resolved) {
@@ -77,6 +84,26 @@ pub(crate) async fn receive(
     )
     .await?;
     Ok(true)
+}
+
+/// The key of the incident that an alert was taken into when it fired: its end belongs there, also if
+/// more, or less, could be found out about it this time.
+async fn began_in(
+    app: &App,
+    record: &AlertRecord,
+    signal: &Signal,
+) -> anyhow::Result<Option<GroupKey>> {
+    let Some(id) = &record.incident else {
+        return Ok(None);
+    };
+    if matches!(signal.trust, Trust::Denied { .. }) {
+        return Ok(None);
+    }
+    let stored = app.store()?.get::<Incident>(&document(id)).await?;
+    let incident = stored.map(|stored| stored.value);
+    Ok(incident
+        .filter(|incident| incident.occurrences.contains_key(&signal.occurrence))
+        .map(|incident| incident.key))
 }
 
 /// What Azure knows nothing of is kept apart: it can neither raise nor end a real incident.

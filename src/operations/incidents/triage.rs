@@ -152,7 +152,7 @@ pub fn decide(
     let condition = condition(alert, azures, &mut differs);
     let severity = severity(alert, azures, &mut differs);
     let resource = resource(targets, azures, estate, &mut differs);
-    let tenant = tenant(alert, estate);
+    let (tenant, claimed) = tenant(alert, azures, estate, &mut differs);
     let findings = differs
         .iter()
         .map(|text| Finding::new("alert-differs", &alert.id, text))
@@ -219,6 +219,7 @@ pub fn decide(
             Some(alert.service.clone()).filter(|s| !s.is_empty()),
         ),
         ("tenant", tenant.clone()),
+        ("claimed tenant", claimed),
         ("resource", resource.clone()),
         ("alert", Some(alert.id.clone())),
     ] {
@@ -347,11 +348,29 @@ fn resource(
     find(azures)
 }
 
-/// A tenant is named by a stranger until the estate names it too.
-fn tenant(alert: &Alert, estate: Option<&Estate>) -> Option<String> {
-    let named = alert.tenant.as_deref()?;
-    let tenants = estate?.tenants.iter();
-    tenants.map(|t| &t.id).find(|id| *id == named).cloned()
+/// The tenant, as Azure's own alert and the estate name it; and the one that only the webhook names.
+/// Whoever may send a webhook would decide else whose people hear of somebody else's incident.
+fn tenant(
+    alert: &Alert,
+    azures: Option<&alerts::Alert>,
+    estate: Option<&Estate>,
+    differs: &mut Vec<String>,
+) -> (Option<String>, Option<String>) {
+    let sent = alert.tenant.as_ref();
+    let Some(named) = azures.and_then(|azures| azures.tenant.as_ref()) else {
+        return (None, sent.cloned());
+    };
+    if let Some(sent) = sent
+        && sent != named
+    {
+        differs.push(format!(
+            "the webhook names tenant {}, Azure {}",
+            shown(sent),
+            shown(named)
+        ));
+    }
+    let mut tenants = estate.into_iter().flat_map(|estate| &estate.tenants);
+    (tenants.find(|t| t.id == *named).map(|t| t.id.clone()), None)
 }
 
 fn shown(text: &str) -> String {
@@ -403,6 +422,7 @@ mod tests {
                 "{GROUP}/providers/microsoft.insights/metricAlerts/p95"
             )),
             start_date_time: None,
+            tenant: None,
         }
     }
 
@@ -554,17 +574,66 @@ mod tests {
             alert.service = service.into();
             assert_eq!(decided(&alert, &unknown()).signal.class, class, "{name}");
         }
-        assert_eq!(
-            with(|a| a.tenant = Some("tenant-a".into()))
-                .key
-                .tenant
-                .as_deref(),
-            Some("tenant-a")
-        );
-        assert_eq!(
-            with(|a| a.tenant = Some("stranger".into())).key.tenant,
-            None
-        );
+        let azure = |tenant: &str| {
+            Known::Azure(alerts::Alert {
+                tenant: Some(tenant.into()),
+                ..azures()
+            })
+        };
+        for (name, sent, known, tenant, claimed, differences) in [
+            (
+                "only sent",
+                "tenant-a",
+                unknown(),
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "only sent",
+                "tenant-a",
+                Known::Log,
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "not told",
+                "tenant-a",
+                Known::Azure(azures()),
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "both",
+                "tenant-a",
+                azure("tenant-a"),
+                Some("tenant-a"),
+                None,
+                0,
+            ),
+            (
+                "another",
+                "tenant-b",
+                azure("tenant-a"),
+                Some("tenant-a"),
+                None,
+                1,
+            ),
+            ("a stranger", "x", azure("x"), None, None, 0),
+        ] {
+            let mut alert = alert();
+            alert.tenant = Some(sent.into());
+            let Triage {
+                signal, findings, ..
+            } = decided(&alert, &known);
+            assert_eq!(signal.key.tenant.as_deref(), tenant, "{name}");
+            let mut facts = signal.facts.iter();
+            let fact = facts.find(|(name, _)| name == "claimed tenant");
+            assert_eq!(fact.map(|(_, id)| id.as_str()), claimed, "{name}");
+            assert_eq!(findings.len(), differences, "{name}: {findings:?}");
+        }
         let hostile = with(|a| a.description = Some(format!("a\u{0}b\n{}", "x".repeat(5000))));
         assert!(hostile.text.starts_with("a b x") && hostile.text.len() < 700);
     }
