@@ -42,7 +42,7 @@ pub enum Known {
     Azure(alerts::Alert),
     /// Azure knows no such alert.
     Nothing,
-    /// The activity log holds the operation that it is about.
+    /// The activity log holds what it is about, and its end if that is what it tells.
     Log,
     /// It could not be found out.
     Unknown(String),
@@ -123,7 +123,11 @@ async fn held(app: &App, alert: &Alert, targets: &[Target]) -> Known {
     if stamps.is_empty() {
         return Known::Unknown("its id cannot be read back, and its target is not ours".into());
     }
-    let mut why = "the activity log does not hold the operation yet".to_owned();
+    let mut why = match alert.condition {
+        Condition::Fired => "the activity log does not hold it yet",
+        Condition::Resolved => "the activity log tells of no end of it",
+    }
+    .to_owned();
     for stamp in stamps_of(app, &stamps) {
         match in_log(app, stamp, correlation, alert).await {
             Ok(true) => return Known::Log,
@@ -162,7 +166,7 @@ pub fn decide(
             how: "read back from Azure".into(),
         },
         Known::Log => Trust::Confirmed {
-            how: "the activity log holds the operation".into(),
+            how: "the activity log holds it".into(),
         },
         Known::Nothing => Trust::Denied {
             why: "Azure knows no such alert".into(),
