@@ -5,12 +5,15 @@ use serde_json::value::RawValue;
 use super::hold::document;
 use super::record::{self, AlertRecord, Target};
 use super::state::Incident;
+use super::triage::shown;
 use super::{take_all, triage};
 use crate::app::App;
 use crate::domain::{Alert, Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
 use crate::journal::{Event, Journal, Run, TaskReport, note};
 
 const TASK: &str = "receive_alert";
+/// Of the targets of an alert that are not ours, so many are told of.
+const MOST_OUTSIDE: usize = 20;
 
 /// Files an alert with its pair, and takes it into its incident. False if it is too early for that:
 /// then it is to be done again. Safe to repeat.
@@ -36,8 +39,7 @@ pub(crate) async fn receive(
     let (targets, mut findings) = match app.estate() {
         Ok(estate) => {
             let targets = Target::find(&alert, estate);
-            let findings = targets.iter().filter(|t| t.stamp.is_none()).map(outside);
-            let findings = findings.collect();
+            let findings = outside(&targets);
             (targets, findings)
         }
         Err(error) => (Vec::new(), vec![unreadable(&error)]),
@@ -51,7 +53,7 @@ pub(crate) async fn receive(
     findings.extend(triage.findings);
     let mut signal = triage.signal;
     if let Trust::Denied { why } = &signal.trust {
-        findings.push(Finding::new("alert-unknown", &alert.id, why));
+        findings.push(Finding::new("alert-unknown", shown(&alert.id), why));
         signal = unknown(&signal);
     }
     if let (Condition::Resolved, Some(key)) =
@@ -130,12 +132,31 @@ fn unknown(signal: &Signal) -> Signal {
     }
 }
 
-fn outside(target: &Target) -> Finding {
-    Finding::new(
-        "target-outside-estate",
-        &target.id,
-        "the alert names something that is not in the estate: it is recorded and never acted on",
-    )
+/// One finding for each target that is not ours, as far as there are not too many to be told.
+fn outside(targets: &[Target]) -> Vec<Finding> {
+    let others: Vec<&Target> = targets.iter().filter(|t| t.stamp.is_none()).collect();
+    let mut findings: Vec<Finding> = others
+        .iter()
+        .take(MOST_OUTSIDE)
+        .map(|target| {
+            Finding::new(
+                "target-outside-estate",
+                shown(&target.id),
+                "the alert names something that is not in the estate: it is recorded and never acted on",
+            )
+        })
+        .collect();
+    if others.len() > MOST_OUTSIDE {
+        findings.push(Finding::new(
+            "target-outside-estate",
+            "more of them",
+            format!(
+                "the alert names {} things that are not in the estate",
+                others.len()
+            ),
+        ));
+    }
+    findings
 }
 
 fn unreadable(error: &anyhow::Error) -> Finding {

@@ -159,7 +159,7 @@ pub fn decide(
     let (tenant, claimed) = tenant(alert, azures, estate, &mut differs);
     let findings = differs
         .iter()
-        .map(|text| Finding::new("alert-differs", &alert.id, text))
+        .map(|text| Finding::new("alert-differs", shown(&alert.id), text))
         .collect();
     let trust = match known {
         Known::Azure(_) => Trust::Confirmed {
@@ -377,7 +377,8 @@ fn tenant(
     (tenants.find(|t| t.id == *named).map(|t| t.id.clone()), None)
 }
 
-fn shown(text: &str) -> String {
+/// Text of a stranger, as it may be shown: on one line, and not all of it if it is long.
+pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

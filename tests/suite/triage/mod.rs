@@ -1,6 +1,7 @@
 //! What a webhook is worth, and what is found out about it.
 
 mod early;
+mod long;
 mod tenant;
 mod unreadable;
 
