@@ -4,8 +4,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Action, Azure, Error, Plane};
+use crate::domain::tenant_in;
 
 const API_VERSION: &str = "2019-03-01";
 
@@ -23,6 +25,9 @@ pub struct Alert {
     pub target_resource: Option<String>,
     pub alert_rule: Option<String>,
     pub start_date_time: Option<DateTime<Utc>>,
+    /// The tenant that its dimensions name, by the context that Azure has of it.
+    #[serde(skip)]
+    pub tenant: Option<String>,
 }
 
 /// Reads an alert by the id that a webhook gave.
@@ -37,13 +42,21 @@ pub async fn get(azure: &Azure, id: &str) -> Result<Alert, Error> {
     #[derive(Deserialize)]
     struct Properties {
         essentials: Alert,
+        context: Option<Box<RawValue>>,
     }
     if !is_alert(id) {
         return Err(Error::Foreign("an alert id".into()));
     }
     let url = azure.arm(id, API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_ALERT, id).await?;
-    Ok(body.properties.essentials)
+    let Properties {
+        essentials,
+        context,
+    } = body.properties;
+    Ok(Alert {
+        tenant: context.as_deref().and_then(tenant_in),
+        ..essentials
+    })
 }
 
 /// `/subscriptions/.../providers/Microsoft.AlertsManagement/alerts/<guid>`, and nothing that a URL

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::changes::me;
 use crate::app::{App, Clock};
 use crate::config::Config;
-use crate::domain::Override;
+use crate::domain::{Finding, Override};
 use crate::operations::oncall::{Roster, Wish, overrides, put, remove, roster, shifts};
 use crate::operations::{Refusal, Said};
 
@@ -145,7 +145,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
             Ok(ExitCode::SUCCESS)
         }
         Arguments::Overrides { json } => {
-            let found = overrides(&app, app.clock.now()).await?;
+            let heard = overrides(&app, app.clock.now()).await?;
+            unread(&heard.unread);
+            let found = heard.what;
             if json {
                 println!("{}", serde_json::to_string_pretty(&found)?);
             } else if found.is_empty() {
@@ -229,6 +231,13 @@ fn refused(refusal: Refusal) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Says on the side what cannot be read.
+fn unread(findings: &[Finding]) {
+    for finding in findings {
+        eprintln!("warning: {}: {}", finding.subject, finding.message);
+    }
+}
+
 /// A moment on the wall clock of the estate.
 pub(super) fn wall(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
@@ -280,6 +289,9 @@ fn table(roster: &Roster, zone: Tz) -> String {
             ),
         };
         text += &format!("{name:width$}  {who}\n");
+    }
+    for finding in &roster.unread {
+        text += &format!("unread  {}: {}\n", finding.subject, finding.message);
     }
     if roster.next_business > roster.at {
         text += &format!("business begins {}\n", wall(roster.next_business, zone));

@@ -178,6 +178,9 @@ fn list(overview: &Overview, zone: Tz) -> String {
         };
         text += &format!("{word} {}\n", line(silence, zone));
     }
+    for finding in &overview.unread {
+        text += &format!("unread  {}: {}\n", finding.subject, finding.message);
+    }
     for quiet in &overview.next_windows {
         text += &format!("next  {}\n", shown(quiet, zone));
     }

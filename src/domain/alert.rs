@@ -172,6 +172,20 @@ struct Essentials<'a> {
     description: Option<Cow<'a, str>>,
 }
 
+/// The tenant that the dimensions in the context of an alert name, if they name exactly one. Azure's
+/// own list of alerts has the context within another one.
+#[must_use]
+pub fn tenant_in(context: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        context: &'a RawValue,
+    }
+    let inner = serde_json::from_str::<Wrapped<'_>>(context.get()).ok();
+    let inner = inner.map_or(context, |wrapped| wrapped.context);
+    Context::read(Some(inner)).tenant()
+}
+
 impl Alert {
     /// Reads a payload.
     ///
@@ -474,6 +488,17 @@ mod tests {
             let payload = payload(|p| p["data"]["alertContext"] = context);
             let alert = Alert::parse(&payload).expect(name);
             assert_eq!(alert.tenant.as_deref(), expected, "{name}");
+        }
+        let one = dimensions(json!([one("tenantId", json!("a"))]));
+        for (name, context, expected) in [
+            ("as a webhook has it", one.clone(), Some("a")),
+            ("as the list has it", json!({ "context": one }), Some("a")),
+            ("nothing", json!({}), None),
+            ("null", json!({ "context": null }), None),
+            ("no object", json!(7), None),
+        ] {
+            let raw = serde_json::value::to_raw_value(&context).expect("JSON");
+            assert_eq!(tenant_in(&raw).as_deref(), expected, "{name}");
         }
         let payload = payload(|p| p["data"]["alertContext"] = json!({ "correlationId": "c-1" }));
         let alert = Alert::parse(&payload).expect("an alert");

@@ -17,7 +17,7 @@ mod resource;
 mod schedule;
 mod window;
 
-pub use alert::{Alert, Condition, Invalid, Severity};
+pub use alert::{Alert, Condition, Invalid, Severity, tenant_in};
 pub use ask::{Ask, ChangeId, NotAChangeId, person, same_person};
 pub use cadence::Cadence;
 pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas, Weight};

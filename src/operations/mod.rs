@@ -12,5 +12,5 @@ mod said;
 pub mod slo;
 mod work;
 
-pub use said::{Refusal, Said};
+pub use said::{Heard, Refusal, Said};
 pub use work::{Acceptance, Inbox, Settled, accept, accept_alert, alert_document, settle, sweep};

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Settled, accept, settle};
 use crate::app::App;
+use crate::domain::Finding;
 use crate::journal::{RunId, Work};
 use crate::store::Error;
 
@@ -47,7 +49,9 @@ pub(super) async fn at_once(app: &App, run: &RunId, work: Work) -> Result<bool, 
     for _ in 0..TRIES {
         match settle(app, run).await {
             Ok(Settled::Done(_) | Settled::Already) => return Ok(true),
-            Ok(Settled::Elsewhere) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(Settled::Elsewhere | Settled::Later) => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(%run, error, "accepted, and not carried out yet");
@@ -116,12 +120,32 @@ pub(super) fn end_of(id: &str) -> Option<DateTime<Utc>> {
     Some(end.and_utc())
 }
 
+/// What was said, as far as it can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Heard<T> {
+    pub what: Vec<T>,
+    /// One for each document that cannot be read. Nothing holds of what it said: one that is damaged
+    /// must neither silence everything nor keep anybody from being told.
+    pub unread: Vec<Finding>,
+}
+
+impl<T> Default for Heard<T> {
+    fn default() -> Self {
+        Self {
+            what: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
+}
+
 /// The documents under `prefix` whose stated end is after `at`, those that end first at the front.
+///
+/// Errors: the store. A document that is not what it should be is none: it is left out, and told.
 pub(super) async fn not_over<T: DeserializeOwned + Send>(
     app: &App,
     prefix: &str,
     at: DateTime<Utc>,
-) -> Result<Vec<T>, Error> {
+) -> Result<Heard<T>, Error> {
     let store = app.store()?;
     let names = store.list_all(prefix).await?;
     let wanted: Vec<String> = names
@@ -134,11 +158,29 @@ pub(super) async fn not_over<T: DeserializeOwned + Send>(
         })
         .collect();
     let found = stream::iter(wanted)
-        .map(|name| async move { Ok::<_, Error>(store.get::<T>(&name).await?.map(|s| s.value)) })
+        .map(|name| async move {
+            match store.get::<T>(&name).await {
+                Ok(stored) => Ok(stored.map(|s| Ok(s.value))),
+                Err(Error::Unreadable { path, why }) => Ok(Some(Err(unread(path, &why)))),
+                Err(error) => Err(error),
+            }
+        })
         .buffered(16)
         .try_collect::<Vec<_>>()
         .await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut heard = Heard::default();
+    for one in found.into_iter().flatten() {
+        match one {
+            Ok(what) => heard.what.push(what),
+            Err(finding) => heard.unread.push(finding),
+        }
+    }
+    Ok(heard)
+}
+
+fn unread(path: String, why: &str) -> Finding {
+    let why = format!("it cannot be read, so nothing that it says holds: {why}");
+    Finding::new("document-unreadable", path, why)
 }
 
 #[cfg(test)]

@@ -130,6 +130,8 @@ pub enum Settled {
     Already,
     /// Another process is at it.
     Elsewhere,
+    /// It waits for something outside; the minute tick comes back to it.
+    Later,
 }
 
 impl std::fmt::Display for Settled {
@@ -138,6 +140,7 @@ impl std::fmt::Display for Settled {
             Self::Done(state) => state.fmt(f),
             Self::Already => f.write_str("was finished before"),
             Self::Elsewhere => f.write_str("is worked by another process"),
+            Self::Later => f.write_str("waits, and is gone on with by the minute tick"),
         }
     }
 }
@@ -186,12 +189,21 @@ async fn work(app: &App, id: &RunId) -> anyhow::Result<Settled> {
     if !run.state.is_final() {
         run.begin(&chain);
         store.overwrite(&run, &lease).await?;
-        if let Err(error) = carry_out(app, &mut journal, &mut run, &inbox).await {
-            // It was this attempt that failed, and not the process.
-            run.begun -= 1;
-            let _ = store.overwrite(&run, &lease).await;
-            lease.release().await;
-            return Err(error);
+        match carry_out(app, &mut journal, &mut run, &inbox).await {
+            Ok(true) => {}
+            Ok(false) => {
+                run.begun -= 1;
+                store.overwrite(&run, &lease).await?;
+                lease.release().await;
+                return Ok(Settled::Later);
+            }
+            Err(error) => {
+                // It was this attempt that failed, and not the process.
+                run.begun -= 1;
+                let _ = store.overwrite(&run, &lease).await;
+                lease.release().await;
+                return Err(error);
+            }
         }
     }
     store.overwrite(&run, &lease).await?;
@@ -200,13 +212,14 @@ async fn work(app: &App, id: &RunId) -> anyhow::Result<Settled> {
     Ok(Settled::Done(run.state))
 }
 
-/// Does what the run is for, as far as its chain does not show it as done.
+/// Does what the run is for, as far as its chain does not show it as done. False if it has to wait for
+/// something outside.
 async fn carry_out(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
     inbox: &Inbox,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     note(journal, run, Event::Started, app.clock.now()).await?;
     list_by_time(app.store()?, run).await?;
     let work = run.work.clone();
@@ -222,9 +235,10 @@ async fn carry_out(
     } else {
         match (&work, &inbox.alert) {
             (Work::Alert { .. }, Some(payload)) => {
-                incidents::receive(app, journal, run, payload)
-                    .boxed()
-                    .await?;
+                let received = incidents::receive(app, journal, run, payload);
+                if !received.boxed().await? {
+                    return Ok(false);
+                }
             }
             (Work::Maintenance { .. }, _) => {
                 maintenance::run(app, journal, run, &work).boxed().await?;
@@ -252,7 +266,7 @@ async fn carry_out(
         run.outcome()
     };
     note(journal, run, Event::Finished { state }, app.clock.now()).await?;
-    Ok(())
+    Ok(true)
 }
 
 fn gave_up(run: &Run) -> Finding {

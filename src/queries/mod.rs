@@ -24,7 +24,7 @@
 //!
 //! | section | asked for | answered by |
 //! |---|---|---|
-//! | 4.1.1 | system health | `health_inputs`, `telemetry_freshness`; resource health from its own API |
+//! | 4.1.1 | system health | `health_inputs`, `telemetry_freshness`, `resource_health_events` |
 //! | 4.1.1 | request rate | `request_rate` |
 //! | 4.1.1 | error rate by tenant | `error_rate` |
 //! | 4.1.1 | response times | `latency_distribution` |
@@ -115,6 +115,7 @@ queries! {
     MonthlySla = "monthly_sla",
     RecentChanges = "recent_changes",
     RequestRate = "request_rate",
+    ResourceHealthEvents = "resource_health_events",
     RuByContainer = "ru_by_container",
     RuByPartitionKey = "ru_by_partition_key",
     RuHotPartitions = "ru_hot_partitions",

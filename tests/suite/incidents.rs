@@ -508,6 +508,9 @@ async fn an_alert_that_azure_does_not_know_is_believed_by_nobody() {
         .at("2026-03-02 10:03")
         .webhook(&alert("real", "Resolved"))
         .await;
+    // Only now it is certain that Azure does not merely not know of it yet.
+    story.at("2026-03-02 10:09").tick().await;
+    story.at("2026-03-02 10:12").tick().await;
     story.ends("forged").await;
 }
 

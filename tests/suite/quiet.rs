@@ -41,7 +41,9 @@ fn wish(until: &str) -> Value {
 
 async fn quiet_at(world: &World, moment: &str) -> Vec<Quiet> {
     let app = world.app(at(moment));
-    in_force(&app, utc(moment)).await.expect("what is quiet")
+    let heard = in_force(&app, utc(moment)).await.expect("what is quiet");
+    assert_eq!(heard.unread, []);
+    heard.what
 }
 
 #[tokio::test]

@@ -343,36 +343,15 @@ async fn no_limit(State(shared): Sim) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Alert {
-    id: String,
-    /// The id of the resource that it is about.
-    target: String,
-    rule: String,
-    /// `Sev0` to `Sev4`.
-    severity: String,
-    /// `Fired` or `Resolved`.
-    condition: String,
-}
-
 async fn raise(State(shared): Sim, body: Bytes) -> Response {
-    let asked: Alert = match serde_json::from_slice(&body) {
+    let asked: arm::Raised = match serde_json::from_slice(&body) {
         Ok(asked) => asked,
         Err(error) => {
             let body = Json(json!({ "error": error.to_string() }));
             return (StatusCode::BAD_REQUEST, body).into_response();
         }
     };
-    let raised = arm::raise(
-        &shared.world,
-        &asked.id,
-        &asked.target,
-        &asked.rule,
-        &asked.severity,
-        &asked.condition,
-    );
-    match raised.await {
+    match arm::raise(&shared.world, asked).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refusal.into(),
     }

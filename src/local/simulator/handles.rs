@@ -170,8 +170,32 @@ impl Simulator {
     /// # Panics
     /// When the state cannot be written.
     pub async fn raise(&self, id: &str, target: &str, rule: &str, severity: &str, condition: &str) {
-        let world = &self.shared.world;
-        let raised = arm::raise(world, id, target, rule, severity, condition).await;
+        self.raise_of(None, id, target, rule, severity, condition)
+            .await;
+    }
+
+    /// As [`Simulator::raise`], with a tenant that its dimensions name.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn raise_of(
+        &self,
+        tenant: Option<&str>,
+        id: &str,
+        target: &str,
+        rule: &str,
+        severity: &str,
+        condition: &str,
+    ) {
+        let raised = arm::Raised {
+            id: id.to_owned(),
+            target: target.to_owned(),
+            rule: rule.to_owned(),
+            severity: severity.to_owned(),
+            condition: condition.to_owned(),
+            tenant: tenant.map(str::to_owned),
+        };
+        let raised = arm::raise(&self.shared.world, raised).await;
         raised.expect("the state is writable");
     }
 

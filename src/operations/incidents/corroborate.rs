@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::app::App;
 use crate::azure::log_analytics;
 use crate::azure::logs::{Scope, Table, query};
-use crate::domain::{Alert, GroupKey, IncidentEvent, ResourceId};
+use crate::domain::{Alert, Condition, GroupKey, IncidentEvent, ResourceId};
 use crate::estate::{Stamp, Watch};
 use crate::queries::{Param, Query};
 
@@ -19,6 +19,7 @@ const WAIT: Duration = Duration::from_secs(10);
 const MOST: usize = 10;
 const PERFORMANCE: TimeDelta = TimeDelta::minutes(30);
 const CHANGES: TimeDelta = TimeDelta::hours(6);
+const HEALTH: TimeDelta = TimeDelta::hours(6);
 const EVENTS: TimeDelta = TimeDelta::days(3);
 
 /// One thing that was found out: a few sentences, and figures.
@@ -31,9 +32,10 @@ struct Found {
 /// as such. Changes nothing.
 pub async fn corroborate(app: &App, key: &GroupKey, at: DateTime<Utc>) -> Vec<IncidentEvent> {
     let stamps = about(app, key);
-    let (performance, changes, events, violations) = tokio::join!(
+    let (performance, changes, health, events, violations) = tokio::join!(
         bounded(performance(app, &stamps, key.tenant.as_deref(), at)),
         bounded(changes(app, &stamps, at)),
+        bounded(health(app, &stamps, key.resource.as_deref(), at)),
         bounded(events(app, &stamps, at)),
         bounded(violations(app, &stamps, key, at)),
     );
@@ -41,6 +43,7 @@ pub async fn corroborate(app: &App, key: &GroupKey, at: DateTime<Utc>) -> Vec<In
     for (title, found) in [
         ("Requests in the last 30 minutes", performance),
         ("Changes in Azure", changes),
+        ("Resource health", health),
         ("Azure's own incidents and maintenance", events),
         ("Violations of the boundary", violations),
     ] {
@@ -218,6 +221,77 @@ async fn changes(app: &App, stamps: &[&Stamp], at: DateTime<Utc>) -> anyhow::Res
     )))
 }
 
+/// What Azure told of the health of the resource, and of those beside it.
+async fn health(
+    app: &App,
+    stamps: &[&Stamp],
+    resource: Option<&str>,
+    at: DateTime<Utc>,
+) -> anyhow::Result<Option<Found>> {
+    let own = resource.map(ResourceId::from_text);
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for stamp in stamps {
+        let table = health_events(app, stamp, at, HEALTH).await?;
+        for row in table.rows() {
+            let text = |name: &str| row.string(name).map(Option::unwrap_or_default);
+            let target = text("Target")?;
+            let when = row.datetime("Newest")?.unwrap_or_default();
+            let is_own = own.as_ref().is_some_and(|own| own.holds(target));
+            let facts = if is_own { &mut first } else { &mut others };
+            facts.push((
+                when.format("%Y-%m-%d %H:%M UTC").to_string(),
+                format!(
+                    "{} is {}, {} before: {} ({}, {}, {})",
+                    ResourceId::from_text(target).short(),
+                    text("Health")?,
+                    text("HealthBefore")?,
+                    text("Title")?,
+                    text("Kind")?,
+                    text("Cause")?,
+                    text("Status")?
+                ),
+            ));
+        }
+    }
+    let hours = HEALTH.num_hours();
+    let owns = first.len();
+    first.append(&mut others);
+    Ok(Some(listed(
+        first,
+        &format!("Azure told of no change of health in the {hours} hours before."),
+        |count| {
+            let told =
+                format!("Changes of health that Azure told of in the {hours} hours before: ");
+            match &own {
+                Some(own) => format!(
+                    "{told}{owns} of {}, {} beside it.",
+                    own.short(),
+                    count - owns
+                ),
+                None => format!("{told}{count}."),
+            }
+        },
+    )))
+}
+
+async fn health_events(
+    app: &App,
+    stamp: &Stamp,
+    at: DateTime<Utc>,
+    window: TimeDelta,
+) -> anyhow::Result<Table> {
+    let params = [
+        ("at_", Param::DateTime(at)),
+        ("window_", Param::TimeSpan(window)),
+        ("lag_", Param::TimeSpan(TimeDelta::zero())),
+        (
+            "resource_group_",
+            Param::String(stamp.resource_group.clone()),
+        ),
+    ];
+    ask(app, stamp, Query::ResourceHealthEvents, &params).await
+}
+
 /// Incidents and planned maintenance of Azure itself.
 async fn events(app: &App, stamps: &[&Stamp], at: DateTime<Utc>) -> anyhow::Result<Option<Found>> {
     let mut facts: Vec<(String, String)> = Vec::new();
@@ -328,7 +402,9 @@ fn listed(
     Found { text, facts }
 }
 
-/// Whether the activity log of a stamp holds the operation that an alert names, on what it names.
+/// Whether the activity log of a stamp holds what an alert names, on what it names: the operation or
+/// the event of health that it fired for, or the end of that event. An operation has no end that an
+/// alert could tell of.
 ///
 /// Errors: it could not be asked.
 pub(super) async fn in_log(
@@ -341,14 +417,24 @@ pub(super) async fn in_log(
     // The operation came before the alert; and an alert of long ago is not looked for.
     let window =
         (now - alert.fired + TimeDelta::hours(1)).clamp(TimeDelta::hours(1), TimeDelta::days(3));
-    let params = [
-        ("at_", Param::DateTime(now)),
-        ("window_", Param::TimeSpan(window)),
-        ("lag_", Param::TimeSpan(TimeDelta::zero())),
-        ("resource_group_", Param::String(String::new())),
-    ];
-    let table = ask(app, stamp, Query::RecentChanges, &params).await?;
+    let is_end = alert.condition == Condition::Resolved;
+    let table = if alert.service.eq_ignore_ascii_case("Resource Health") {
+        health_events(app, stamp, now, window).await?
+    } else if is_end {
+        return Ok(false);
+    } else {
+        let params = [
+            ("at_", Param::DateTime(now)),
+            ("window_", Param::TimeSpan(window)),
+            ("lag_", Param::TimeSpan(TimeDelta::zero())),
+            ("resource_group_", Param::String(String::new())),
+        ];
+        ask(app, stamp, Query::RecentChanges, &params).await?
+    };
     for row in table.rows() {
+        if is_end && row.string("Status")? != Some("Resolved") {
+            continue;
+        }
         let same = row
             .string("CorrelationId")?
             .is_some_and(|id| id.eq_ignore_ascii_case(correlation));

@@ -311,8 +311,8 @@ pub async fn current(app: &App, key: &GroupKey) -> anyhow::Result<Option<Inciden
 #[must_use]
 pub fn work_of(alert: &Alert) -> Work {
     Work::Alert {
-        alert_id: alert.id.clone(),
-        rule: alert.rule.clone(),
+        alert_id: triage::shown(&alert.id),
+        rule: alert.rule.as_deref().map(triage::shown),
         severity: alert.severity.map(|s| format!("{s:?}")),
         condition: alert.condition.as_str().to_owned(),
     }

@@ -2,23 +2,29 @@
 
 use serde_json::value::RawValue;
 
-use super::record::{self, Target};
+use super::hold::document;
+use super::record::{self, AlertRecord, Target};
+use super::state::Incident;
+use super::triage::shown;
 use super::{take_all, triage};
 use crate::app::App;
 use crate::domain::{Alert, Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
 use crate::journal::{Event, Journal, Run, TaskReport, note};
 
 const TASK: &str = "receive_alert";
+/// Of the targets of an alert that are not ours, so many are told of.
+const MOST_OUTSIDE: usize = 20;
 
-/// Files an alert with its pair, and takes it into its incident. Safe to repeat.
+/// Files an alert with its pair, and takes it into its incident. False if it is too early for that:
+/// then it is to be done again. Safe to repeat.
 pub(crate) async fn receive(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
     payload: &RawValue,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     if run.has_finished(TASK) {
-        return Ok(());
+        return Ok(true);
     }
     let started = app.clock.now();
     note(
@@ -33,19 +39,27 @@ pub(crate) async fn receive(
     let (targets, mut findings) = match app.estate() {
         Ok(estate) => {
             let targets = Target::find(&alert, estate);
-            let findings = targets.iter().filter(|t| t.stamp.is_none()).map(outside);
-            let findings = findings.collect();
+            let findings = outside(&targets);
             (targets, findings)
         }
         Err(error) => (Vec::new(), vec![unreadable(&error)]),
     };
     let record = record::file(app, &alert, &targets, &run.id).await?;
-    let triage = triage::triage(app, &alert, &targets).await?;
+    let triage = triage::triage(app, &alert, run.accepted, &targets).await?;
+    if let Some(text) = triage.early {
+        note(journal, run, Event::Note { text }, app.clock.now()).await?;
+        return Ok(false);
+    }
     findings.extend(triage.findings);
     let mut signal = triage.signal;
     if let Trust::Denied { why } = &signal.trust {
-        findings.push(Finding::new("alert-unknown", &alert.id, why));
+        findings.push(Finding::new("alert-unknown", shown(&alert.id), why));
         signal = unknown(&signal);
+    }
+    if let (Condition::Resolved, Some(key)) =
+        (signal.condition, began_in(app, &record, &signal).await?)
+    {
+        signal.key = key;
     }
     // Of two deliveries, the one that is worked last knows of both.
     let mut signals = vec![signal];
@@ -71,7 +85,27 @@ pub(crate) async fn receive(
         app.clock.now(),
     )
     .await?;
-    Ok(())
+    Ok(true)
+}
+
+/// The key of the incident that an alert was taken into when it fired: its end belongs there, also if
+/// more, or less, could be found out about it this time.
+async fn began_in(
+    app: &App,
+    record: &AlertRecord,
+    signal: &Signal,
+) -> anyhow::Result<Option<GroupKey>> {
+    let Some(id) = &record.incident else {
+        return Ok(None);
+    };
+    if matches!(signal.trust, Trust::Denied { .. }) {
+        return Ok(None);
+    }
+    let stored = app.store()?.get::<Incident>(&document(id)).await?;
+    let incident = stored.map(|stored| stored.value);
+    Ok(incident
+        .filter(|incident| incident.occurrences.contains_key(&signal.occurrence))
+        .map(|incident| incident.key))
 }
 
 /// What Azure knows nothing of is kept apart: it can neither raise nor end a real incident.
@@ -98,12 +132,31 @@ fn unknown(signal: &Signal) -> Signal {
     }
 }
 
-fn outside(target: &Target) -> Finding {
-    Finding::new(
-        "target-outside-estate",
-        &target.id,
-        "the alert names something that is not in the estate: it is recorded and never acted on",
-    )
+/// One finding for each target that is not ours, as far as there are not too many to be told.
+fn outside(targets: &[Target]) -> Vec<Finding> {
+    let others: Vec<&Target> = targets.iter().filter(|t| t.stamp.is_none()).collect();
+    let mut findings: Vec<Finding> = others
+        .iter()
+        .take(MOST_OUTSIDE)
+        .map(|target| {
+            Finding::new(
+                "target-outside-estate",
+                shown(&target.id),
+                "the alert names something that is not in the estate: it is recorded and never acted on",
+            )
+        })
+        .collect();
+    if others.len() > MOST_OUTSIDE {
+        findings.push(Finding::new(
+            "target-outside-estate",
+            "more of them",
+            format!(
+                "the alert names {} things that are not in the estate",
+                others.len()
+            ),
+        ));
+    }
+    findings
 }
 
 fn unreadable(error: &anyhow::Error) -> Finding {

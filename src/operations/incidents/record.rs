@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::triage::shown;
 use crate::app::App;
 use crate::domain::{Alert, Condition, IncidentId};
 use crate::estate::Estate;
@@ -78,11 +79,8 @@ impl AlertRecord {
     }
 
     pub(super) fn summary(&self) -> String {
-        let rule = self
-            .alert
-            .rule
-            .as_deref()
-            .unwrap_or("an alert without a rule");
+        let rule = self.alert.rule.as_deref();
+        let rule = rule.map_or("an alert without a rule".to_owned(), shown);
         match (&self.fired, &self.resolved) {
             (Some(_), None) => format!("{rule}: fired"),
             (None, Some(_)) => format!("{rule}: resolved, its firing has not been seen"),
@@ -198,5 +196,13 @@ mod tests {
             }
             assert_eq!(record.summary(), expected, "{name}");
         }
+        let endless = Alert {
+            rule: Some("a\nb".repeat(5_000)),
+            ..fired
+        };
+        let mut record = AlertRecord::new(&endless, &[]);
+        record.add(&endless, &run);
+        let summary = record.summary();
+        assert!(summary.len() < 700 && !summary.contains('\n'), "{summary}");
     }
 }

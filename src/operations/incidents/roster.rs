@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::Contact;
 use crate::domain::{Override, Quiet};
 use crate::estate::{Estate, IncidentPolicy};
-use crate::operations::{oncall, quiet};
+use crate::operations::{Heard, oncall, quiet};
 
 /// Read once for everything that is done at a time.
 pub(super) struct Surroundings<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     fallback: IncidentPolicy,
     overrides: Vec<Override>,
     quiet: Vec<Quiet>,
+    /// How many documents of these could not be read, and do not hold.
+    pub(super) unread: usize,
 }
 
 impl<'a> Surroundings<'a> {
@@ -34,13 +36,24 @@ impl<'a> Surroundings<'a> {
                 oncall::overrides(app, app.clock.now()).await?,
                 quiet::in_force(app, app.clock.now()).await?,
             ),
-            None => (Vec::new(), Vec::new()),
+            None => (Heard::default(), Heard::default()),
         };
+        // One of them that is damaged must not keep everybody from being told of everything.
+        let unread = [&overrides.unread[..], &quiet.unread].concat();
+        for finding in &unread {
+            tracing::error!(
+                code = finding.code,
+                subject = finding.subject,
+                "{}",
+                finding.message
+            );
+        }
         Ok(Self {
             estate,
             fallback: IncidentPolicy::default(),
-            overrides,
-            quiet,
+            overrides: overrides.what,
+            quiet: quiet.what,
+            unread: unread.len(),
         })
     }
 

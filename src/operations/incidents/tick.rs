@@ -28,6 +28,8 @@ pub struct Ticked {
     pub failed: usize,
     /// Windows that began or ended.
     pub windows: usize,
+    /// Silences and overrides that cannot be read, and do not hold.
+    pub unread: usize,
 }
 
 impl std::fmt::Display for Ticked {
@@ -35,6 +37,13 @@ impl std::fmt::Display for Ticked {
         write!(f, "{} incidents open, {} moved on", self.open, self.moved)?;
         if self.windows > 0 {
             write!(f, ", {} windows began or ended", self.windows)?;
+        }
+        if self.unread > 0 {
+            let unread = self.unread;
+            write!(
+                f,
+                ", {unread} silences or overrides cannot be read and do not hold"
+            )?;
         }
         match self.failed {
             0 => Ok(()),
@@ -86,6 +95,7 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         moved: outcomes.iter().filter(|o| matches!(o, Ok(true))).count(),
         failed: outcomes.iter().filter(|o| o.is_err()).count(),
         windows: turned,
+        unread: surroundings.unread,
     })
 }
 

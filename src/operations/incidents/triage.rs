@@ -1,9 +1,14 @@
 //! What a webhook is worth: it is read back from Azure, held against the estate, and only then a
 //! signal.
+//!
+//! A webhook may be there before Azure's own list of alerts knows of what it says, so for the first
+//! ten minutes of an alert, counted from when it says it fired or from when it came, whichever is
+//! earlier, what Azure does not know is asked again by each minute tick: until then it is no signal
+//! and nobody hears of it. What Azure does not know after that is denied.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Target;
 use super::corroborate::{in_log, stamps_of};
@@ -16,6 +21,8 @@ use crate::estate::Estate;
 
 /// How long reading an alert back may take.
 const WAIT: Duration = Duration::from_secs(10);
+/// By how much Azure's list of alerts may lag behind its webhooks.
+const LAG: TimeDelta = TimeDelta::minutes(10);
 /// Of a description that a stranger may have written, so much is shown.
 const MOST_SHOWN: usize = 600;
 
@@ -24,6 +31,8 @@ const MOST_SHOWN: usize = 600;
 pub struct Triage {
     pub signal: Signal,
     pub findings: Vec<Finding>,
+    /// What Azure may only not know yet: then it is too early to take the signal.
+    pub early: Option<String>,
 }
 
 /// What could be found out about an alert.
@@ -33,23 +42,61 @@ pub enum Known {
     Azure(alerts::Alert),
     /// Azure knows no such alert.
     Nothing,
-    /// The activity log holds the operation that it is about.
+    /// The activity log holds what it is about, and its end if that is what it tells.
     Log,
     /// It could not be found out.
     Unknown(String),
 }
 
-/// Reads an alert back and says what it is. Changes nothing.
+/// Reads an alert that was accepted at that time back, and says what it is. Changes nothing.
 ///
 /// Errors: none of what Azure says or does not say; that makes the signal unconfirmed.
-pub async fn triage(app: &App, alert: &Alert, targets: &[Target]) -> anyhow::Result<Triage> {
+pub async fn triage(
+    app: &App,
+    alert: &Alert,
+    accepted: DateTime<Utc>,
+    targets: &[Target],
+) -> anyhow::Result<Triage> {
     let known = match tokio::time::timeout(WAIT, look(app, alert, targets)).await {
         Ok(known) => known,
         Err(_) => Known::Unknown(format!("there was no answer within {} s", WAIT.as_secs())),
     };
     // An alert is worked even if the estate file is broken: that night it is needed most.
-    let estate = app.estate().ok();
-    Ok(decide(alert, &known, targets, estate, app.clock.now()))
+    let (estate, now) = (app.estate().ok(), app.clock.now());
+    let mut triage = decide(alert, &known, targets, estate, now);
+    triage.early = early(alert, &known, accepted, now);
+    Ok(triage)
+}
+
+/// What Azure does not know of an alert, if that may be because it is so new.
+fn early(
+    alert: &Alert,
+    known: &Known,
+    accepted: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<String> {
+    let (missing, began) = match (known, alert.condition) {
+        (Known::Nothing, Condition::Fired) => ("the alert", alert.fired),
+        (Known::Nothing, Condition::Resolved) => ("the alert", end(alert)),
+        (Known::Azure(found), Condition::Resolved)
+            if condition(alert, Some(found), &mut Vec::new()) == Condition::Fired =>
+        {
+            ("its end", end(alert))
+        }
+        _ => return None,
+    };
+    // A time that is claimed may be in the future, and a clock may have been set back: neither makes
+    // it wait longer than that.
+    let began = began.min(accepted);
+    let age = now - began;
+    (age < LAG && age > -LAG).then(|| {
+        let until = (began + LAG).format("%H:%M:%S UTC");
+        format!("Azure does not know of {missing} yet: it is asked each minute until {until}")
+    })
+}
+
+fn end(alert: &Alert) -> DateTime<Utc> {
+    alert.resolved.unwrap_or(alert.fired)
 }
 
 async fn look(app: &App, alert: &Alert, targets: &[Target]) -> Known {
@@ -76,7 +123,11 @@ async fn held(app: &App, alert: &Alert, targets: &[Target]) -> Known {
     if stamps.is_empty() {
         return Known::Unknown("its id cannot be read back, and its target is not ours".into());
     }
-    let mut why = "the activity log does not hold the operation yet".to_owned();
+    let mut why = match alert.condition {
+        Condition::Fired => "the activity log does not hold it yet",
+        Condition::Resolved => "the activity log tells of no end of it",
+    }
+    .to_owned();
     for stamp in stamps_of(app, &stamps) {
         match in_log(app, stamp, correlation, alert).await {
             Ok(true) => return Known::Log,
@@ -105,17 +156,17 @@ pub fn decide(
     let condition = condition(alert, azures, &mut differs);
     let severity = severity(alert, azures, &mut differs);
     let resource = resource(targets, azures, estate, &mut differs);
-    let tenant = tenant(alert, estate);
+    let (tenant, claimed) = tenant(alert, azures, estate, &mut differs);
     let findings = differs
         .iter()
-        .map(|text| Finding::new("alert-differs", &alert.id, text))
+        .map(|text| Finding::new("alert-differs", shown(&alert.id), text))
         .collect();
     let trust = match known {
         Known::Azure(_) => Trust::Confirmed {
             how: "read back from Azure".into(),
         },
         Known::Log => Trust::Confirmed {
-            how: "the activity log holds the operation".into(),
+            how: "the activity log holds it".into(),
         },
         Known::Nothing => Trust::Denied {
             why: "Azure knows no such alert".into(),
@@ -172,6 +223,7 @@ pub fn decide(
             Some(alert.service.clone()).filter(|s| !s.is_empty()),
         ),
         ("tenant", tenant.clone()),
+        ("claimed tenant", claimed),
         ("resource", resource.clone()),
         ("alert", Some(alert.id.clone())),
     ] {
@@ -199,6 +251,7 @@ pub fn decide(
             trust,
         },
         findings,
+        early: None,
     }
 }
 
@@ -299,14 +352,33 @@ fn resource(
     find(azures)
 }
 
-/// A tenant is named by a stranger until the estate names it too.
-fn tenant(alert: &Alert, estate: Option<&Estate>) -> Option<String> {
-    let named = alert.tenant.as_deref()?;
-    let tenants = estate?.tenants.iter();
-    tenants.map(|t| &t.id).find(|id| *id == named).cloned()
+/// The tenant, as Azure's own alert and the estate name it; and the one that only the webhook names.
+/// Whoever may send a webhook would decide else whose people hear of somebody else's incident.
+fn tenant(
+    alert: &Alert,
+    azures: Option<&alerts::Alert>,
+    estate: Option<&Estate>,
+    differs: &mut Vec<String>,
+) -> (Option<String>, Option<String>) {
+    let sent = alert.tenant.as_ref();
+    let Some(named) = azures.and_then(|azures| azures.tenant.as_ref()) else {
+        return (None, sent.cloned());
+    };
+    if let Some(sent) = sent
+        && sent != named
+    {
+        differs.push(format!(
+            "the webhook names tenant {}, Azure {}",
+            shown(sent),
+            shown(named)
+        ));
+    }
+    let mut tenants = estate.into_iter().flat_map(|estate| &estate.tenants);
+    (tenants.find(|t| t.id == *named).map(|t| t.id.clone()), None)
 }
 
-fn shown(text: &str) -> String {
+/// Text of a stranger, as it may be shown: on one line, and not all of it if it is long.
+pub(super) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -355,6 +427,7 @@ mod tests {
                 "{GROUP}/providers/microsoft.insights/metricAlerts/p95"
             )),
             start_date_time: None,
+            tenant: None,
         }
     }
 
@@ -391,6 +464,56 @@ mod tests {
     }
 
     #[test]
+    fn for_ten_minutes_azure_may_not_know_of_it_yet() {
+        let at = |minutes: i64| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let nothing = || Known::Nothing;
+        let fires = || Known::Azure(azures());
+        let (fired, resolved) = (Condition::Fired, Condition::Resolved);
+        // When it happened, when it came, and when it is worked.
+        for (name, known, condition, happened, came, now, expected) in [
+            ("at once", nothing(), fired, 0, 0, 0, true),
+            ("a moment before", nothing(), fired, 0, 0, 9, true),
+            ("over", nothing(), fired, 0, 0, 10, false),
+            ("it came late", nothing(), fired, 0, 11, 11, false),
+            ("claimed for later", nothing(), fired, 600, 0, 9, true),
+            ("claimed for later", nothing(), fired, 600, 0, 10, false),
+            ("clocks that differ", nothing(), fired, 2, 2, 0, true),
+            (
+                "the clock was set back",
+                nothing(),
+                fired,
+                600,
+                600,
+                0,
+                false,
+            ),
+            ("its end", nothing(), resolved, 60, 61, 61, true),
+            ("its end is not known", fires(), resolved, 60, 61, 69, true),
+            ("nor later", fires(), resolved, 60, 61, 70, false),
+            ("known", fires(), fired, 0, 0, 0, false),
+            ("in the log", Known::Log, fired, 0, 0, 0, false),
+            (
+                "not asked",
+                Known::Unknown("x".into()),
+                fired,
+                0,
+                0,
+                0,
+                false,
+            ),
+        ] {
+            let mut alert = alert();
+            alert.condition = condition;
+            match condition {
+                Condition::Fired => alert.fired = at(happened),
+                Condition::Resolved => alert.resolved = Some(at(happened)),
+            }
+            let early = early(&alert, &known, at(came), at(now));
+            assert_eq!(early.is_some(), expected, "{name}: {early:?}");
+        }
+    }
+
+    #[test]
     fn where_azure_says_something_else_azure_is_right_and_it_is_told() {
         let azure = alerts::Alert {
             severity: Some("Sev0".into()),
@@ -399,7 +522,9 @@ mod tests {
             alert_rule: Some("another".into()),
             ..azures()
         };
-        let Triage { signal, findings } = decided(&alert(), &Known::Azure(azure));
+        let Triage {
+            signal, findings, ..
+        } = decided(&alert(), &Known::Azure(azure));
         assert_eq!(signal.priority, Priority::Critical);
         assert_eq!(signal.condition, Condition::Resolved);
         assert_eq!(
@@ -454,17 +579,66 @@ mod tests {
             alert.service = service.into();
             assert_eq!(decided(&alert, &unknown()).signal.class, class, "{name}");
         }
-        assert_eq!(
-            with(|a| a.tenant = Some("tenant-a".into()))
-                .key
-                .tenant
-                .as_deref(),
-            Some("tenant-a")
-        );
-        assert_eq!(
-            with(|a| a.tenant = Some("stranger".into())).key.tenant,
-            None
-        );
+        let azure = |tenant: &str| {
+            Known::Azure(alerts::Alert {
+                tenant: Some(tenant.into()),
+                ..azures()
+            })
+        };
+        for (name, sent, known, tenant, claimed, differences) in [
+            (
+                "only sent",
+                "tenant-a",
+                unknown(),
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "only sent",
+                "tenant-a",
+                Known::Log,
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "not told",
+                "tenant-a",
+                Known::Azure(azures()),
+                None,
+                Some("tenant-a"),
+                0,
+            ),
+            (
+                "both",
+                "tenant-a",
+                azure("tenant-a"),
+                Some("tenant-a"),
+                None,
+                0,
+            ),
+            (
+                "another",
+                "tenant-b",
+                azure("tenant-a"),
+                Some("tenant-a"),
+                None,
+                1,
+            ),
+            ("a stranger", "x", azure("x"), None, None, 0),
+        ] {
+            let mut alert = alert();
+            alert.tenant = Some(sent.into());
+            let Triage {
+                signal, findings, ..
+            } = decided(&alert, &known);
+            assert_eq!(signal.key.tenant.as_deref(), tenant, "{name}");
+            let mut facts = signal.facts.iter();
+            let fact = facts.find(|(name, _)| name == "claimed tenant");
+            assert_eq!(fact.map(|(_, id)| id.as_str()), claimed, "{name}");
+            assert_eq!(findings.len(), differences, "{name}: {findings:?}");
+        }
         let hostile = with(|a| a.description = Some(format!("a\u{0}b\n{}", "x".repeat(5000))));
         assert!(hostile.text.starts_with("a b x") && hostile.text.len() < 700);
     }

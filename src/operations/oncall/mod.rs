@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use ical::calendar;
 
-use super::said::{self, Refusal, Said};
+use super::said::{self, Heard, Refusal, Said};
 use crate::app::App;
 use crate::domain::{Ending, Finding, Override};
 use crate::estate::Duty;
@@ -42,6 +42,8 @@ pub struct Roster {
     pub levels: Vec<OnLevel>,
     /// Those that were not over at that moment, removed ones among them.
     pub overrides: Vec<Override>,
+    /// Overrides that cannot be read, and do not hold.
+    pub unread: Vec<Finding>,
     /// When the next business hours begin; that moment itself within them.
     pub next_business: DateTime<Utc>,
 }
@@ -77,21 +79,24 @@ impl From<Duty> for Told {
 }
 
 /// The overrides whose stated end is after `at`, removed ones among them.
-pub async fn overrides(app: &App, at: DateTime<Utc>) -> Result<Vec<Override>, Error> {
+pub async fn overrides(app: &App, at: DateTime<Utc>) -> Result<Heard<Override>, Error> {
     said::not_over(app, PREFIX, at).await
 }
 
 /// Who is on duty at a level or above at a moment, with the overrides that hold then.
 pub async fn reach(app: &App, level: &str, at: DateTime<Utc>) -> anyhow::Result<Option<Duty>> {
     let estate = app.estate()?;
-    let overrides = overrides(app, at).await?;
+    let overrides = overrides(app, at).await?.what;
     Ok(estate.oncall.reach(&overrides, level, at, estate.zone))
 }
 
 /// Who is on duty at every level at a moment.
 pub async fn roster(app: &App, at: DateTime<Utc>) -> anyhow::Result<Roster> {
     let estate = app.estate()?;
-    let overrides = overrides(app, at).await?;
+    let Heard {
+        what: overrides,
+        unread,
+    } = overrides(app, at).await?;
     let (oncall, zone) = (&estate.oncall, estate.zone);
     let levels = oncall.levels.iter().map(|level| OnLevel {
         level: level.name.clone(),
@@ -105,6 +110,7 @@ pub async fn roster(app: &App, at: DateTime<Utc>) -> anyhow::Result<Roster> {
         levels: levels.collect(),
         next_business: oncall.next_business(at, zone),
         overrides,
+        unread,
     })
 }
 
@@ -117,7 +123,7 @@ pub async fn shifts(app: &App, level: Option<&str>, now: DateTime<Utc>) -> Resul
     let (from, until) = (now - Duration::days(7), now + Duration::days(92));
     // A week more on both sides, so that a shift is whole and keeps its name from day to day.
     let (early, late) = (from - Duration::days(8), until + Duration::days(8));
-    let overrides = overrides(app, early).await?;
+    let overrides = overrides(app, early).await?.what;
     let names: Vec<String> = match level {
         None => estate
             .oncall

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub use tick::{Occasion, Turned, tick};
 
-use super::said::{self, Refusal, Said};
+use super::said::{self, Heard, Refusal, Said};
 use crate::app::App;
 use crate::domain::{Ending, Finding, Matcher, Quiet, QuietKind, Silence};
 use crate::journal::{Event, Journal, Run, Work, note};
@@ -40,6 +40,8 @@ pub struct Overview {
     pub in_force: Vec<Quiet>,
     /// Those that were not over by their stated end, ended ones among them.
     pub silences: Vec<Silence>,
+    /// Silences and one-off windows that cannot be read: they keep nothing quiet.
+    pub unread: Vec<Finding>,
     /// The next occurrence of each window of the estate that has one within five weeks.
     pub next_windows: Vec<Quiet>,
 }
@@ -48,8 +50,15 @@ pub struct Overview {
 ///
 /// Errors: the estate or the store cannot be read. Then nothing is known to be quiet, and whoever
 /// asks should tell people rather than not.
-pub async fn in_force(app: &App, at: DateTime<Utc>) -> anyhow::Result<Vec<Quiet>> {
+pub async fn in_force(app: &App, at: DateTime<Utc>) -> anyhow::Result<Heard<Quiet>> {
     let silences = silences(app, at).await?;
+    Ok(Heard {
+        what: holding(app, &silences.what, at)?,
+        unread: silences.unread,
+    })
+}
+
+fn holding(app: &App, silences: &[Silence], at: DateTime<Utc>) -> anyhow::Result<Vec<Quiet>> {
     let mut found = windows(app, at, at)?;
     let held = silences.iter().filter(|silence| silence.holds(at));
     found.extend(held.map(Silence::quiet));
@@ -57,7 +66,7 @@ pub async fn in_force(app: &App, at: DateTime<Utc>) -> anyhow::Result<Vec<Quiet>
 }
 
 /// The silences and one-off windows whose stated end is after `at`, ended ones among them.
-pub async fn silences(app: &App, at: DateTime<Utc>) -> Result<Vec<Silence>, Error> {
+pub async fn silences(app: &App, at: DateTime<Utc>) -> Result<Heard<Silence>, Error> {
     said::not_over(app, PREFIX, at).await
 }
 
@@ -80,10 +89,12 @@ pub async fn overview(app: &App, at: DateTime<Utc>) -> anyhow::Result<Overview> 
         let mut coming = window.occurrences(at, ahead, estate.zone).into_iter();
         next_windows.extend(coming.find(|quiet| quiet.from > at));
     }
+    let Heard { what, unread } = silences(app, at).await?;
     Ok(Overview {
         at,
-        in_force: in_force(app, at).await?,
-        silences: silences(app, at).await?,
+        in_force: holding(app, &what, at)?,
+        silences: what,
+        unread,
         next_windows,
     })
 }

@@ -78,7 +78,15 @@ pub async fn tick(app: &App, open: &[IncidentId]) -> anyhow::Result<Vec<Turned>>
 
 async fn record(app: &App, open: &[IncidentId], turned: &mut Vec<Turned>) -> anyhow::Result<()> {
     let (store, now) = (app.store()?, app.clock.now());
-    let ticked = store.get::<Ticked>(TICKED).await?;
+    let ticked = match store.get::<Ticked>(TICKED).await {
+        Err(error @ Error::Unreadable { .. }) => {
+            // Written anew: what began and ended since the last tick is not made up for.
+            tracing::error!(%error, "when windows were recorded last is not known any more");
+            store.delete(TICKED).await?;
+            None
+        }
+        ticked => ticked?,
+    };
     // A clock that went back finds nothing new.
     let since = ticked
         .as_ref()
@@ -86,14 +94,16 @@ async fn record(app: &App, open: &[IncidentId], turned: &mut Vec<Turned>) -> any
     let since = since.max(now - BACK);
     let candidates = candidates(app, since, now).await?;
     for quiet in &candidates {
-        turned.extend(begin(app, quiet, open, now).await?.map(Turned::Began));
+        let began = readable(begin(app, quiet, open, now).await)?;
+        turned.extend(began.map(Turned::Began));
     }
     for name in store.list_all(OPEN).await? {
         let key = name
             .strip_prefix(OPEN)
             .and_then(|name| name.strip_suffix(".json"));
         if let Some(key) = key {
-            turned.extend(end(app, key, &candidates, now).await?.map(Turned::Ended));
+            let ended = readable(end(app, key, &candidates, now).await)?;
+            turned.extend(ended.map(Turned::Ended));
         }
     }
     let this = Ticked { at: now };
@@ -109,6 +119,15 @@ async fn record(app: &App, open: &[IncidentId], turned: &mut Vec<Turned>) -> any
         Some(_) => {}
     }
     Ok(())
+}
+
+/// An occasion whose document is damaged stops no other.
+fn readable(turned: Result<Option<Occasion>, Error>) -> Result<Option<Occasion>, Error> {
+    if let Err(error @ Error::Unreadable { .. }) = &turned {
+        tracing::error!(%error, "a window is not recorded");
+        return Ok(None);
+    }
+    turned
 }
 
 /// Writes the begin of an occasion down; it, if this call did so.
@@ -145,7 +164,7 @@ async fn candidates(
     now: DateTime<Utc>,
 ) -> anyhow::Result<Vec<Quiet>> {
     let mut found = windows(app, since, now)?;
-    let once = silences(app, since).await?;
+    let once = silences(app, since).await?.what;
     found.extend(
         once.iter()
             .filter(|silence| silence.kind == QuietKind::Window)
@@ -161,7 +180,7 @@ async fn end(
     key: &str,
     candidates: &[Quiet],
     now: DateTime<Utc>,
-) -> anyhow::Result<Option<Occasion>> {
+) -> Result<Option<Occasion>, Error> {
     let store = app.store()?;
     let (path, mark) = (Occasion::path(key), Occasion::mark(key));
     let Some(mut stored) = store.get::<Occasion>(&path).await? else {
@@ -191,6 +210,6 @@ async fn end(
             Ok(Some(stored.value))
         }
         Err(Error::Conflict(_)) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

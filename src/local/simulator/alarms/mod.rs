@@ -138,7 +138,15 @@ fn judge_all(db: &Connection, now: i64, told: &[Told]) -> Result<(), Refusal> {
             let target = target.as_str().unwrap_or_default();
             let at = chrono::DateTime::from_timestamp_millis(now).unwrap_or_default();
             let rule = &kept.rule;
-            arm::write_alert(db, at, &id, target, &rule.name, &rule.severity, condition)?;
+            let raised = arm::Raised {
+                id: id.clone(),
+                target: target.to_owned(),
+                rule: rule.name.clone(),
+                severity: rule.severity.clone(),
+                condition: condition.to_owned(),
+                tenant: rule.tenant.clone(),
+            };
+            arm::write_alert(db, at, &raised)?;
             let post = payload::common(rule, &id, target, fired, (!crossed).then_some(now));
             group::enqueue(db, &post, now)?;
             alert = crossed.then_some((id, fired));

@@ -4,6 +4,7 @@
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{Ask, missing, shown};
@@ -36,34 +37,51 @@ pub(super) async fn one(ask: &Ask<'_>) -> Result<Response, Refusal> {
     Ok(shown(&ask.shared.address, found))
 }
 
-/// Puts an alert there, or changes it. `condition` is `Fired` or `Resolved`.
+/// An alert, as whoever raises it says it is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::local::simulator) struct Raised {
+    pub id: String,
+    /// The id of the resource that it is about.
+    pub target: String,
+    pub rule: String,
+    /// `Sev0` to `Sev4`.
+    pub severity: String,
+    /// `Fired` or `Resolved`.
+    pub condition: String,
+    /// The tenant that its dimensions name.
+    #[serde(default)]
+    pub tenant: Option<String>,
+}
+
+/// Puts an alert there, or changes it.
 pub(in crate::local::simulator) async fn raise(
     world: &World,
-    id: &str,
-    target: &str,
-    rule: &str,
-    severity: &str,
-    condition: &str,
+    raised: Raised,
 ) -> Result<(), Refusal> {
     let at = world.clock().now();
-    let (id, target) = (id.to_owned(), target.to_owned());
-    let (rule, severity) = (rule.to_owned(), severity.to_owned());
-    let condition = condition.to_owned();
-    world
-        .run(move |db, _| write_alert(db, at, &id, &target, &rule, &severity, &condition))
-        .await
+    world.run(move |db, _| write_alert(db, at, &raised)).await
 }
 
 /// As [`raise`], in the middle of something.
 pub(in crate::local::simulator) fn write_alert(
     db: &Connection,
     at: DateTime<Utc>,
-    id: &str,
-    target: &str,
-    rule: &str,
-    severity: &str,
-    condition: &str,
+    raised: &Raised,
 ) -> Result<(), Refusal> {
+    let Raised {
+        id,
+        target,
+        rule,
+        severity,
+        condition,
+        tenant,
+    } = raised;
+    // Azure tells the context of an alert of logs within another one.
+    let context = tenant.as_ref().map_or(json!({}), |tenant| {
+        let dimensions = json!([{ "name": "tenantId", "value": tenant }]);
+        json!({ "context": { "condition": { "allOf": [{ "dimensions": dimensions }] } } })
+    });
     let segments: Vec<&str> = target.split('/').collect();
     let part = |index: usize| segments.get(index).copied().unwrap_or_default();
     let mut body = json!({
@@ -87,7 +105,7 @@ pub(in crate::local::simulator) fn write_alert(
                 "lastModifiedUserName": "System",
                 "actionStatus": { "isSuppressed": false },
             },
-            "context": {},
+            "context": context,
             "egressConfig": {},
         },
     });

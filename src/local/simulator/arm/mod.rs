@@ -11,7 +11,7 @@ mod redis;
 mod revisions;
 mod storage;
 
-pub(super) use alerts::{raise, write_alert};
+pub(super) use alerts::{Raised, raise, write_alert};
 
 use axum::body::Bytes;
 use axum::http::header::{ETAG, HeaderValue};
