@@ -34,8 +34,8 @@ pub(super) struct Arguments {
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
-    /// Play this scenario and tell what happens: bad-day takes about five minutes. Restarts, flushes
-    /// and replicas are then in mode act, and the estate's clock is moved ahead.
+    /// Play this scenario and tell what happens: bad-day takes a minute or two. Restarts, flushes and
+    /// replicas are then in mode act, and the estate's clock is moved ahead.
     #[arg(long, value_name = "NAME", conflicts_with = "services_only",
         value_parser = clap::builder::PossibleValuesParser::new(SCENARIOS))]
     scenario: Option<String>,
