@@ -248,11 +248,17 @@ impl Local {
         }
     }
 
-    /// Plays a scenario; `tell` gets each line of its narration.
+    /// Plays a scenario; `tell` gets each line of its narration. `storm`: how many alert rules a storm
+    /// has, instead of what is written.
     ///
     /// Errors: there is no such scenario, the simulator does not do what it is asked, or what the
     /// scenario promises did not come.
-    pub async fn play(&self, scenario: &str, tell: impl Fn(&str)) -> anyhow::Result<()> {
+    pub async fn play(
+        &self,
+        scenario: &str,
+        storm: Option<u32>,
+        tell: impl Fn(&str),
+    ) -> anyhow::Result<()> {
         let stage = scenario::Stage {
             simulator: self.services.simulator.url(),
             key: self.services.simulator.sim_key().to_owned(),
@@ -260,7 +266,7 @@ impl Local {
             host: &self.host,
             teller: self.services.teller.as_ref(),
         };
-        stage.play(scenario, tell).await
+        stage.play(scenario, storm, tell).await
     }
 
     /// How this program is started so that it finds this estate.

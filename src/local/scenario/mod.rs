@@ -123,11 +123,17 @@ pub(super) fn acting(text: &str) -> anyhow::Result<String> {
 }
 
 impl Stage<'_> {
-    /// Plays a scenario to its end; `tell` gets each line of the narration.
+    /// Plays a scenario to its end; `tell` gets each line of the narration. `storm`: how many alert
+    /// rules a storm has, instead of what is written.
     ///
     /// Errors: there is no such scenario, the simulator does not do what it is asked, or something
     /// that a step promises did not come.
-    pub(super) async fn play(&self, name: &str, tell: impl Fn(&str)) -> anyhow::Result<()> {
+    pub(super) async fn play(
+        &self,
+        name: &str,
+        storm: Option<u32>,
+        tell: impl Fn(&str),
+    ) -> anyhow::Result<()> {
         let text = match name {
             "bad-day" => BAD_DAY,
             _ => anyhow::bail!("there is no scenario `{name}`: {}", SCENARIOS.join(", ")),
@@ -144,7 +150,7 @@ impl Stage<'_> {
             if let Some(say) = &step.say {
                 tell(&format!("\n[{}] {say}", self.time(&http).await?));
             }
-            self.act(&http, step).await?;
+            self.act(&http, step, storm).await?;
             let mut unseen: Vec<&String> = step.sees.iter().collect();
             for minute in 0..=step.minutes {
                 if minute > 0 {
@@ -226,13 +232,18 @@ impl Stage<'_> {
             .context("the front does not say how many runs wait")
     }
 
-    async fn act(&self, http: &reqwest::Client, step: &Step) -> anyhow::Result<()> {
+    async fn act(
+        &self,
+        http: &reqwest::Client,
+        step: &Step,
+        storm: Option<u32>,
+    ) -> anyhow::Result<()> {
         if step.heal {
             for what in ["apps", "telemetry/faults"] {
                 self.send(http, Method::DELETE, what, Value::Null).await?;
             }
         }
-        if let Some(count) = step.storm {
+        if let Some(count) = step.storm.map(|count| storm.unwrap_or(count)) {
             for number in 1..=count {
                 let name = format!("{STORM}{number:03}");
                 self.rule(http, &name, "outage", "Sev2", 0).await?;

@@ -194,12 +194,18 @@ pub(super) fn put_ticket(db: &Connection, ticket: &Ticket) -> Result<(), Refusal
     Ok(())
 }
 
-/// What a message is called in a list: the first line of what it says, or else this.
+/// What a message is called in a list: the first line of what it says, and the first one of its next
+/// paragraph, which tells why; or else this.
 pub(super) fn headline(said: &str, otherwise: &str) -> String {
-    let mut lines = said.lines().map(str::trim);
-    let line = lines
-        .find(|line| !line.is_empty())
-        .unwrap_or(otherwise.trim());
+    let mut paragraphs = said.trim().split("\n\n").map(|paragraph| {
+        let mut lines = paragraph.lines().map(str::trim);
+        lines.find(|line| !line.is_empty()).unwrap_or_default()
+    });
+    let line = match (paragraphs.next().unwrap_or_default(), paragraphs.next()) {
+        ("", _) => otherwise.trim().to_owned(),
+        (first, None | Some("")) => first.to_owned(),
+        (first, Some(next)) => format!("{first} — {next}"),
+    };
     line.chars().take(MOST_HEADLINE).collect()
 }
 
@@ -263,8 +269,8 @@ mod tests {
     fn a_headline_is_what_was_said_first() {
         for (said, expected) in [
             (
-                "Resolved: it is over\n\nSince 06:00.",
-                "Resolved: it is over",
+                "Resolved: it is over\n\nSince 06:00.\nAnd more.",
+                "Resolved: it is over — Since 06:00.",
             ),
             ("\n  \n it goes on ", "it goes on"),
             ("", "agent-api is down"),
