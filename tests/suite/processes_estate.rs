@@ -171,7 +171,7 @@ async fn commands_go_by_the_clock_of_the_embedded_estate_from_any_folder() {
     let added = estate.command(&add.split(' ').collect::<Vec<_>>()).await;
     assert!(time(&added["what"]["from"]) > Utc::now() + days - chrono::Duration::hours(1));
     let listed = estate.command(&["quiet", "list", "--json"]).await;
-    let in_force = listed["in_force"].as_array().expect("a list");
+    let in_force = listed["inForce"].as_array().expect("a list");
     assert!(in_force.iter().any(|q| q["reason"] == "tried"), "{listed}");
     let listed = estate.command(&["incidents", "list", "--json"]).await;
     assert!(listed["incidents"].is_array(), "{listed}");
@@ -296,5 +296,107 @@ async fn the_bad_day_comes_as_it_is_told_and_a_restart_heals() {
     );
     assert_eq!(told("pagerduty", "trigger", "agent-api-errors fired"), 1);
     assert_eq!(told("pagerduty", "resolve", "agent-api-errors fired"), 1);
+    estate.stop().await;
+}
+
+/// A figure of each minute of what `agent-api` answered, as Log Analytics gives it.
+async fn answered(estate: &Estate) -> Vec<(DateTime<Utc>, f64, f64)> {
+    let settings: Value = serde_json::from_str(&estate.read("settings.json")).expect("JSON");
+    let setting = |name: &str| text(&settings["Values"][name]);
+    let audience = "https%3A%2F%2Fapi.loganalytics.io";
+    let token: Value = estate
+        .http
+        .get(format!(
+            "{}?api-version=2019-08-01&resource={audience}",
+            setting("IDENTITY_ENDPOINT")
+        ))
+        .header("x-identity-header", setting("IDENTITY_HEADER"))
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let workspace = crate::world::estate().stamps[0].workspace.clone();
+    let workspace = workspace.and_then(|workspace| workspace.customer_id);
+    let query = "AppRequests | where AppRoleName == 'agent-api' \
+                 | summarize failed = todouble(countif(toint(ResultCode) >= 500)) / count(), \
+                   p95 = percentile(DurationMs, 95) by bin(TimeGenerated, 1m) | order by TimeGenerated asc";
+    let answer = estate
+        .http
+        .post(format!(
+            "{}/v1/workspaces/{}/query",
+            setting("POOLKEEPER_LOGS_ENDPOINT"),
+            workspace.expect("a workspace")
+        ))
+        .bearer_auth(token["access_token"].as_str().expect("a token"))
+        .json(&json!({ "query": query, "timespan": "PT30M" }))
+        .send()
+        .await
+        .expect("an answer");
+    let answer: Value = answer.json().await.expect("JSON");
+    let rows = answer["tables"][0]["rows"].as_array();
+    let rows = rows.unwrap_or_else(|| panic!("no rows: {answer}"));
+    let number = |value: &Value| value.as_f64().expect("a number");
+    rows.iter()
+        .map(|row| (time(&row[0]), number(&row[1]), number(&row[2])))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_logs_tell_of_what_is_wrong_with_an_app_for_as_long_as_it_is() {
+    let mut estate = Estate::start(&["--requests-per-minute", "60", "--services-only"]);
+    estate.said_until(&["What would be sent is at"]).await;
+    // (what, the least share of failures, the least p95 in milliseconds)
+    for (kind, least_failed, least_p95) in [
+        (json!("hang"), 1.0, 30_000.0),
+        (json!("crash"), 1.0, 0.0),
+        (json!({ "slow": { "ms": 4000 } }), 0.0, 4000.0),
+        (json!({ "fail": { "status": 500 } }), 0.9, 0.0),
+    ] {
+        let begun = estate.now().await;
+        estate
+            .ask("_sim/apps", json!({ "app": "agent-api", "kind": kind }))
+            .await;
+        estate
+            .ask("_sim/clock", json!({ "advanceSeconds": 240 }))
+            .await;
+        let ended = estate.now().await;
+        let healed = estate
+            .http
+            .delete(format!("{}/_sim/apps", estate.read("sim.url")))
+            .header("x-sim-key", estate.read("sim.key"))
+            .send()
+            .await;
+        assert!(healed.expect("an answer").status().is_success());
+        estate
+            .ask("_sim/clock", json!({ "advanceSeconds": 180 }))
+            .await;
+        let minute = chrono::Duration::minutes(1);
+        let seen = crate::processes::until("it is told", Duration::from_secs(120), || async {
+            let seen = answered(&estate).await;
+            let last = seen.last().map(|(at, ..)| *at);
+            last.is_some_and(|last| last >= ended + minute)
+                .then_some(seen)
+        })
+        .await;
+        let during: Vec<_> = seen
+            .iter()
+            .filter(|(at, ..)| *at >= begun + minute && *at + minute <= ended - minute)
+            .collect();
+        assert!(!during.is_empty(), "{kind}: {seen:#?}");
+        for (at, failed, p95) in during {
+            let is_told = *failed >= least_failed && *p95 >= least_p95;
+            assert!(is_told, "{kind} at {at}: {failed}, {p95}");
+        }
+        let after: Vec<_> = seen
+            .iter()
+            .filter(|(at, ..)| *at > ended + minute)
+            .collect();
+        let well = after
+            .iter()
+            .filter(|(_, failed, p95)| *failed < 0.5 && *p95 < 4000.0);
+        assert_eq!(well.count(), after.len(), "{kind}: {after:#?}");
+    }
     estate.stop().await;
 }

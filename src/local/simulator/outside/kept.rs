@@ -9,7 +9,7 @@ use super::{Call, Kept};
 use crate::local::storage::Refusal;
 
 /// So many characters of a headline are shown.
-const MOST_HEADLINE: usize = 200;
+const MOST_HEADLINE: usize = 240;
 /// What stands where a secret was.
 const REMOVED: &str = "(removed)";
 
@@ -194,17 +194,17 @@ pub(super) fn put_ticket(db: &Connection, ticket: &Ticket) -> Result<(), Refusal
     Ok(())
 }
 
-/// What a message is called in a list: the first line of what it says, and the first one of its next
-/// paragraph, which tells why; or else this.
+/// What a message is called in a list: the first lines of its first paragraphs, which tell what
+/// happened and why; or else this.
 pub(super) fn headline(said: &str, otherwise: &str) -> String {
-    let mut paragraphs = said.trim().split("\n\n").map(|paragraph| {
+    let paragraphs = said.split("\n\n").filter_map(|paragraph| {
         let mut lines = paragraph.lines().map(str::trim);
-        lines.find(|line| !line.is_empty()).unwrap_or_default()
+        lines.find(|line| !line.is_empty())
     });
-    let line = match (paragraphs.next().unwrap_or_default(), paragraphs.next()) {
-        ("", _) => otherwise.trim().to_owned(),
-        (first, None | Some("")) => first.to_owned(),
-        (first, Some(next)) => format!("{first} — {next}"),
+    let first: Vec<&str> = paragraphs.take(3).collect();
+    let line = match &first[..] {
+        [] => otherwise.trim().to_owned(),
+        all => all.join(" — "),
     };
     line.chars().take(MOST_HEADLINE).collect()
 }
