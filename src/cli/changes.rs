@@ -4,9 +4,10 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::by_the_clock;
 use super::follow::{code, work_out};
 use super::runs::whole;
-use crate::app::{App, Clock};
+use crate::app::App;
 use crate::changes::{ChangeRecord, KillSwitch, all, find, hash, turn};
 use crate::config::Config;
 use crate::domain::{Ask, Capacity, ChangeId, Outcome, Replicas};
@@ -148,9 +149,7 @@ pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Res
     if let Some(saying) = saying {
         config.azure.named.clone_from(&saying.subscription);
     }
-    let clock = Clock::of(&config);
-    clock.catch_up().await;
-    let app = App::new(config, clock);
+    let app = by_the_clock(config).await;
     match arguments {
         Arguments::List {
             most,

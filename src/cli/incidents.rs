@@ -5,8 +5,9 @@ use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
+use super::by_the_clock;
 use super::changes::me;
-use crate::app::{App, Clock};
+use crate::app::App;
 use crate::config::Config;
 use crate::domain::{IncidentId, Priority};
 use crate::notify::ToldState;
@@ -107,9 +108,7 @@ pub(super) struct Saying {
 
 /// Exit codes: 0 done, 1 refused, 2 no such filter, 3 there is no such incident, or more than one.
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let clock = Clock::of(&config);
-    clock.catch_up().await;
-    let app = App::new(config, clock);
+    let app = by_the_clock(config).await;
     let (said, which, reason) = match arguments {
         Arguments::List {
             status,

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::app::{App, Clock};
+use super::by_the_clock;
+use crate::app::App;
 use crate::config::Config;
 use crate::journal::{Chain, Proof, RunId, verify_all};
 
@@ -30,9 +31,7 @@ pub(super) enum Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let clock = Clock::of(&config);
-    clock.catch_up().await;
-    let app = App::new(config, clock);
+    let app = by_the_clock(config).await;
     match arguments {
         Arguments::Show { run, json } => show(&app, &run, json).await,
         Arguments::Verify { json } => verify(&app, json).await,

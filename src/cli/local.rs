@@ -34,11 +34,15 @@ pub(super) struct Arguments {
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
-    /// Play this scenario and tell what happens: bad-day takes about five minutes. Restarts, flushes
-    /// and replicas are then in mode act, and the estate's clock is moved ahead.
+    /// Play this scenario and tell what happens: bad-day takes a minute or two. Restarts, flushes and
+    /// replicas are then in mode act, and the estate's clock is moved ahead.
     #[arg(long, value_name = "NAME", conflicts_with = "services_only",
         value_parser = clap::builder::PossibleValuesParser::new(SCENARIOS))]
     scenario: Option<String>,
+    /// How many alert rules fire at once in the scenario's storm [default: 500].
+    #[arg(long, value_name = "COUNT", requires = "scenario",
+        value_parser = clap::value_parser!(u32).range(1..=999))]
+    storm: Option<u32>,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -70,7 +74,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             "Scenario {scenario}: restarts, flushes and replicas are in mode act here, in an estate derived from yours."
         );
         let played = tokio::select! {
-            played = local.play(&scenario, |line| println!("{line}")) => Some(played),
+            played = local.play(&scenario, arguments.storm, |line| println!("{line}")) => Some(played),
             stopped = stop_signal() => { stopped?; None }
         };
         match played {

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use crate::app::{App, Clock};
 use crate::config::{Config, settings_file};
 
 /// What `--version` says, and how `package` knows what it is given: a program carries the words of
@@ -178,6 +179,14 @@ fn in_their_environment(settings: &BTreeMap<String, String>) -> Option<anyhow::R
         Ok(ExitCode::from(code.unwrap_or(3)))
     };
     Some(again())
+}
+
+/// What a command works on. Where an embedded estate is named, its time is the one that counts: it may
+/// have been moved ahead, and what is due, quiet or on duty is so by that.
+async fn by_the_clock(config: Config) -> App {
+    let clock = Clock::of(&config);
+    clock.catch_up().await;
+    App::new(config, clock)
 }
 
 fn failed(code: u8, error: &anyhow::Error) -> ExitCode {

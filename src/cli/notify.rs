@@ -3,7 +3,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::app::{App, Clock};
+use super::by_the_clock;
+use crate::app::App;
 use crate::config::Config;
 use crate::notify;
 
@@ -42,7 +43,7 @@ pub(super) struct Pending {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let app = App::new(config, Clock::System);
+    let app = by_the_clock(config).await;
     match arguments {
         Arguments::Test(arguments) => test(&app, &arguments).await,
         Arguments::Pending(arguments) => pending(&app, &arguments).await,

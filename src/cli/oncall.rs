@@ -5,8 +5,9 @@ use chrono::{DateTime, Duration, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
+use super::by_the_clock;
 use super::changes::me;
-use crate::app::{App, Clock};
+use crate::app::App;
 use crate::config::Config;
 use crate::domain::{Finding, Override};
 use crate::operations::oncall::{Roster, Wish, overrides, put, remove, roster, shifts};
@@ -125,7 +126,7 @@ pub(super) fn moment(text: &str, zone: Tz, now: DateTime<Utc>) -> anyhow::Result
 
 /// Exit codes: 0 done, 1 refused, 3 anything else.
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let app = App::new(config, Clock::System);
+    let app = by_the_clock(config).await;
     match arguments {
         Arguments::Who { at, level, json } => {
             let (zone, now) = (app.estate()?.zone, app.clock.now());

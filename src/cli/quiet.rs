@@ -3,9 +3,9 @@ use std::process::ExitCode;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
+use super::by_the_clock;
 use super::changes::me;
 use super::oncall::{Saying, Span, told, wall};
-use crate::app::{App, Clock};
 use crate::config::Config;
 use crate::domain::{Class, Matcher, Priority, Quiet, QuietKind, Silence};
 use crate::operations::quiet::{Overview, Wish, add, end, overview};
@@ -61,7 +61,7 @@ pub(super) struct What {
 
 /// Exit codes: 0 done, 1 refused, 3 anything else.
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let app = App::new(config, Clock::System);
+    let app = by_the_clock(config).await;
     let zone = app.estate()?.zone;
     match arguments {
         Arguments::List { json } => {

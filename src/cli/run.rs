@@ -3,9 +3,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
+use super::by_the_clock;
 use super::follow::{code, work_out};
 use super::runs::whole;
-use crate::app::{App, Clock};
 use crate::config::Config;
 use crate::domain::Cadence;
 use crate::journal::{Cause, RunId, Work};
@@ -44,9 +44,7 @@ pub(super) struct Maintenance {
 pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Arguments::Maintenance(arguments) = arguments;
     config.azure.named = arguments.subscription;
-    let clock = Clock::of(&config);
-    clock.catch_up().await;
-    let app = App::new(config, clock);
+    let app = by_the_clock(config).await;
     if let Err(why) = Task::choose(arguments.cadence, &arguments.task) {
         eprintln!("error: {why}");
         return Ok(ExitCode::from(2));

@@ -4,8 +4,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::by_the_clock;
 use super::follow::code;
-use crate::app::{App, Clock};
+use crate::app::App;
 use crate::config::Config;
 use crate::journal::{Run, RunId};
 use crate::operations::runs;
@@ -30,9 +31,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let clock = Clock::of(&config);
-    clock.catch_up().await;
-    let app = App::new(config, clock);
+    let app = by_the_clock(config).await;
     let Some(id) = &arguments.run else {
         return list(&app, &arguments).await;
     };

@@ -1,6 +1,9 @@
-//! Telemetry beside a running simulator: it follows the estate's clock, and what its resources offer.
+//! Telemetry beside a running simulator: it follows the estate's clock, what its resources offer, and
+//! what is wrong with its apps.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -8,12 +11,15 @@ use futures::executor::block_on;
 
 use super::simulator::Subject;
 use super::storage::Refusal;
-use super::telemetry::{Conditions, Keeping, Living, Model, Plan};
+use super::telemetry::{Conditions, Fault, FaultKind, Keeping, Living, Model, Plan};
+use super::world::troubles::{self, Heals, Kept, TroubleKind};
 use super::world::{World, find, throughput};
 use crate::estate::{Estate, Kind};
 
 /// How often the clock is looked at.
 const EVERY: Duration = Duration::from_secs(1);
+/// What ended in this time may be told yet.
+const LOOKED_BACK_MS: i64 = 6 * 3600 * 1000;
 /// How long to wait when files cannot be written.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
@@ -21,9 +27,18 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 ///
 /// It is a thread of its own and no task: a program that ends waits for no file, and one that is cut
 /// off half way is never seen.
-pub(super) struct Teller(
-    #[expect(dead_code, reason = "the thread ends when it is dropped")] Sender<()>,
-);
+pub(super) struct Teller {
+    #[expect(dead_code, reason = "the thread ends when it is dropped")]
+    open: Sender<()>,
+    pace: Arc<Pace>,
+}
+
+/// How far it is to tell beyond the clock, and how far it has told, in minutes since 1970.
+#[derive(Debug, Default)]
+struct Pace {
+    wanted: AtomicI64,
+    told: AtomicI64,
+}
 
 impl Teller {
     /// Starts with the history that is missing.
@@ -36,6 +51,8 @@ impl Teller {
         rows_per_minute: f64,
     ) -> anyhow::Result<Self> {
         let (open, closed) = channel();
+        let pace = Arc::<Pace>::default();
+        let paced = Arc::clone(&pace);
         let tell = move || {
             let plan = Plan {
                 rows_per_minute,
@@ -43,7 +60,7 @@ impl Teller {
             };
             let model = Model::new(plan, &estate);
             match Living::open(&dir, Keeping::default()) {
-                Ok(living) => go_on(&subject, &estate, &model, living, &closed),
+                Ok(living) => go_on(&subject, &estate, &model, living, &closed, &paced),
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::warn!(error, "no telemetry is written");
@@ -53,7 +70,14 @@ impl Teller {
         std::thread::Builder::new()
             .name("telemetry".into())
             .spawn(tell)?;
-        Ok(Self(open))
+        Ok(Self { open, pace })
+    }
+
+    /// Tells up to this minute now, before the clock is there: whoever moves it ahead finds that
+    /// nothing is missing. Whether it has been told already; asked again and again, it will be.
+    pub(super) fn has_told(&self, minute: i64) -> bool {
+        self.pace.wanted.fetch_max(minute, Ordering::SeqCst);
+        self.pace.told.load(Ordering::SeqCst) >= minute
     }
 }
 
@@ -63,6 +87,7 @@ fn go_on(
     model: &Model,
     mut living: Living,
     closed: &Receiver<()>,
+    pace: &Pace,
 ) {
     let mut wait = Duration::ZERO;
     while closed.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
@@ -70,6 +95,9 @@ fn go_on(
             return;
         };
         let now = world.clock().now_ms().div_euclid(60_000);
+        let now = now.max(pace.wanted.load(Ordering::SeqCst));
+        let told = living.until().unwrap_or_default();
+        pace.told.store(told, Ordering::SeqCst);
         if living.until().is_some_and(|until| until >= now) {
             wait = EVERY;
             continue;
@@ -78,7 +106,10 @@ fn go_on(
         drop(world);
         let step = offered
             .map_err(|refusal| anyhow::anyhow!("read the simulated estate: {refusal}"))
-            .and_then(|offered| living.step(model, &Conditions { faults, ..offered }, now));
+            .and_then(|mut offered| {
+                offered.faults.extend(faults);
+                living.step(model, &offered, now)
+            });
         wait = match step {
             Ok(Some(_)) => Duration::ZERO,
             Ok(None) => EVERY,
@@ -91,11 +122,12 @@ fn go_on(
     }
 }
 
-/// What the estate offers now, relative to what its load was designed for.
+/// What the estate offers now, relative to what its load was designed for, and what is or was wrong
+/// with its apps.
 async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> {
     let estate = estate.clone();
     world
-        .run(move |db, _| {
+        .run(move |db, now| {
             let mut out = Conditions::default();
             let accounts = estate
                 .resources()
@@ -134,8 +166,104 @@ async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> 
                 if let Some(range) = count("minReplicas").zip(count("maxReplicas")) {
                     out.replicas.insert(app.name.clone(), range);
                 }
+                // What more replicas hold off is on until they are there, and is not looked back for.
+                let on = troubles::of(db, &found, now)?;
+                out.faults.extend(on.iter().filter_map(fault));
             }
+            let past = troubles::all(db, now - LOOKED_BACK_MS)?;
+            let over = past.iter().filter(|kept| {
+                kept.until.is_some_and(|until| until <= now)
+                    && !matches!(kept.trouble.heals, Heals::Scale { .. })
+            });
+            out.faults.extend(over.filter_map(fault));
             Ok(out)
         })
         .await
+}
+
+/// What telemetry tells of an app's trouble. A trouble of less than half a minute is not seen in it.
+fn fault(kept: &Kept) -> Option<Fault> {
+    let kind = match kept.trouble.kind {
+        TroubleKind::Hang => FaultKind::Hang,
+        TroubleKind::Crash | TroubleKind::Close => FaultKind::Outage,
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of an answer")]
+        TroubleKind::Slow { ms } => FaultKind::Delay(ms as f64),
+        TroubleKind::Fail { status } if status >= 500 => FaultKind::Errors(1.0),
+        // What a caller did wrong is no failure of the service, and a bad revision serves nobody.
+        TroubleKind::Fail { .. } | TroubleKind::Revision => return None,
+    };
+    let minute = |ms: i64| (ms + 30_000).div_euclid(60_000);
+    let (from, until) = (minute(kept.began), kept.until.map_or(i64::MAX, minute));
+    (from < until).then(|| Fault {
+        kind,
+        from,
+        until,
+        tenant: kept.trouble.tenant.clone(),
+        region: None,
+        app: Some(kept.app.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::world::troubles::Trouble;
+
+    #[test]
+    fn what_is_wrong_with_an_app_is_told_for_as_long_as_it_is() {
+        let minute = |n: i64| n * 60_000;
+        for (name, kind, began, until, expected) in [
+            (
+                "a crash",
+                TroubleKind::Crash,
+                minute(10),
+                Some(minute(13)),
+                Some((FaultKind::Outage, 10, 13)),
+            ),
+            (
+                "one that goes on",
+                TroubleKind::Hang,
+                minute(10) + 40_000,
+                None,
+                Some((FaultKind::Hang, 11, i64::MAX)),
+            ),
+            (
+                "slow answers",
+                TroubleKind::Slow { ms: 4000 },
+                minute(10),
+                Some(minute(11)),
+                Some((FaultKind::Delay(4000.0), 10, 11)),
+            ),
+            (
+                "errors",
+                TroubleKind::Fail { status: 500 },
+                minute(10),
+                Some(minute(11)),
+                Some((FaultKind::Errors(1.0), 10, 11)),
+            ),
+            (
+                "errors of the caller",
+                TroubleKind::Fail { status: 404 },
+                minute(10),
+                None,
+                None,
+            ),
+            (
+                "a moment",
+                TroubleKind::Close,
+                minute(10),
+                Some(minute(10) + 20_000),
+                None,
+            ),
+        ] {
+            let kept = Kept {
+                app: "agent-api".into(),
+                trouble: Trouble::new(kind, Heals::Restart),
+                began,
+                until,
+            };
+            let told = fault(&kept).map(|fault| (fault.kind, fault.from, fault.until));
+            assert_eq!(told, expected, "{name}");
+        }
+    }
 }

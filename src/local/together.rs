@@ -50,7 +50,7 @@ impl Services {
     /// Starts them. `settings.json` in the data folder, for this user only, lets handlers and the
     /// other commands find them; `sim.url` and `sim.key` let faults be asked for.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
-        let (mut text, mut estate) = estate(&options.app)?;
+        let (path, mut text, mut estate) = estate(&options.app)?;
         if options.acting {
             text = scenario::acting(&text)?;
             estate = Estate::parse(&text)?;
@@ -73,6 +73,8 @@ impl Services {
             &people.map(|(name, key)| format!("{name}:{key}")),
         );
         values.extend(sample_secrets(&text));
+        // Other commands are started in any folder.
+        values.insert("POOLKEEPER_ESTATE".into(), path.display().to_string());
         if options.acting {
             let data = std::path::absolute(&options.data)?;
             let path = data.join("estate-acting.toml");
@@ -246,16 +248,25 @@ impl Local {
         }
     }
 
-    /// Plays a scenario; `tell` gets each line of its narration.
+    /// Plays a scenario; `tell` gets each line of its narration. `storm`: how many alert rules a storm
+    /// has, instead of what is written.
     ///
-    /// Errors: there is no such scenario, or the simulator does not do what it is asked.
-    pub async fn play(&self, scenario: &str, tell: impl Fn(&str)) -> anyhow::Result<()> {
+    /// Errors: there is no such scenario, the simulator does not do what it is asked, or what the
+    /// scenario promises did not come.
+    pub async fn play(
+        &self,
+        scenario: &str,
+        storm: Option<u32>,
+        tell: impl Fn(&str),
+    ) -> anyhow::Result<()> {
         let stage = scenario::Stage {
             simulator: self.services.simulator.url(),
             key: self.services.simulator.sim_key().to_owned(),
             zone: self.services.estate.zone,
+            host: &self.host,
+            teller: self.services.teller.as_ref(),
         };
-        stage.play(scenario, tell).await
+        stage.play(scenario, storm, tell).await
     }
 
     /// How this program is started so that it finds this estate.
@@ -291,6 +302,8 @@ impl Local {
     /// What a newcomer can do now.
     #[must_use]
     pub fn what_to_try(&self) -> String {
+        let channel = self.services.estate.channels.first();
+        let channel = channel.map_or("CHANNEL", |channel| &channel.name);
         let (url, data) = (self.host.url(), self.data.display());
         let inbox = self.services.simulator.inbox_url();
         let program = self.program();
@@ -304,15 +317,19 @@ impl Local {
         };
         format!(
             "\nPoolkeeper is up, with no cloud. Open\n\
+             \x20 {url}/api/incidents what is wrong, who has it and what is next\n\
+             \x20 {inbox}         what people and ticket systems would have been told\n\
              \x20 {url}/api/runs      runs, newest first\n\
-             \x20 {url}/api/incidents what is wrong, who has it and what is next: a page\n\
              \x20 {url}/api/changes   what was proposed and what became of it\n\
              \x20 {url}/api/health    version and ok\n\
-             \x20 {inbox}        what people and ticket systems would have been told\n\
              or try in a second terminal\n\
              \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
              \x20 curl -X POST {url}/api/maintenance/daily -d ''\n\
              \x20 curl -X POST {url}/admin/functions/minute-tick -H \"x-functions-key: $(cat {data}/admin.key)\" -d '{{}}'\n\
+             \x20 {program} incidents list\n\
+             \x20 {program} oncall who\n\
+             \x20 {program} quiet list\n\
+             \x20 {program} notify test {channel}\n\
              \x20 {program} runs\n\
              \x20 {program} changes list\n\
              \x20 {program} run maintenance daily --dry-run\n\
@@ -381,10 +398,10 @@ fn alert_rules(estate: &Estate) -> Vec<AlertRule> {
     out
 }
 
-/// The estate that is simulated, with its text: the one that the handler reads.
-fn estate(app: &Path) -> anyhow::Result<(String, Estate)> {
+/// The estate that is simulated, with its file and text: the one that the handler reads.
+fn estate(app: &Path) -> anyhow::Result<(PathBuf, String, Estate)> {
     let file = std::env::var("POOLKEEPER_ESTATE").unwrap_or_else(|_| "infra/estate.toml".into());
-    let path = app.join(file);
+    let path = std::path::absolute(app.join(file))?;
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!(
             "read `{}`: start in the folder of host.json, or name it with --app",
@@ -392,7 +409,7 @@ fn estate(app: &Path) -> anyhow::Result<(String, Estate)> {
         )
     })?;
     let estate = Estate::parse(&text)?;
-    Ok((text, estate))
+    Ok((path, text, estate))
 }
 
 /// `local.settings.json` of the app folder, if a developer keeps one.

@@ -22,6 +22,14 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     short
 }
 
+/// Text without control characters but the ends of its lines: some systems refuse a whole message for
+/// one of them.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .collect()
+}
+
 /// What has happened, in a word or two.
 pub(super) fn verb(act: Act) -> &'static str {
     match act {
@@ -49,8 +57,9 @@ pub(super) fn title(message: &Message, most: usize) -> String {
 /// All of it as plain text.
 pub(super) fn plain(message: &Message) -> String {
     let mut text = format!("{}: {}\n", verb(message.act), one_line(&message.title, 500));
-    if !message.text.trim().is_empty() {
-        text.push_str(&format!("\n{}\n", message.text.trim()));
+    let said = clean(&message.text);
+    if !said.trim().is_empty() {
+        text.push_str(&format!("\n{}\n", said.trim()));
     }
     if !message.facts.is_empty() {
         text.push('\n');

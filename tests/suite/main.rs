@@ -28,6 +28,8 @@ mod oncall;
 mod outside;
 mod package;
 mod processes;
+mod processes_estate;
+mod processes_notices;
 mod queries;
 mod quiet;
 mod recovery;

@@ -17,7 +17,7 @@ use crate::alerts::{alert, known};
 use crate::azurite::{Azurite, Security};
 use crate::world::{PROJECT, World};
 
-const HANDLER: &str = env!("CARGO_BIN_EXE_poolkeeper");
+pub(crate) const HANDLER: &str = env!("CARGO_BIN_EXE_poolkeeper");
 /// Leases of a killed process run out within this time, and then some.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 

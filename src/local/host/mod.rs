@@ -52,6 +52,8 @@ pub struct Host {
     admin_key: String,
     handler: Arc<Handler>,
     tasks: JoinSet<()>,
+    clock: Clock,
+    dials: timers::Dials,
 }
 
 impl Host {
@@ -88,10 +90,13 @@ impl Host {
         )?);
         let admin_key = uuid::Uuid::new_v4().simple().to_string();
         let mut tasks = JoinSet::new();
+        let dials = timers::Dials::default();
         for function in &package.functions {
-            start_trigger(&mut tasks, function, &package, &invoker, &storage, &clock)?;
+            let by = (&clock, &dials);
+            start_trigger(&mut tasks, function, &package, &invoker, &storage, by)?;
         }
-        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key, clock)?;
+        let by = clock.clone();
+        let front = web::router(&package, invoker, Arc::clone(&storage), &admin_key, by)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, front).await {
                 tracing::error!(%error, "the front ended");
@@ -102,6 +107,8 @@ impl Host {
             admin_key,
             handler,
             tasks,
+            clock,
+            dials,
         })
     }
 
@@ -128,6 +135,11 @@ impl Host {
         self.handler.pid()
     }
 
+    /// Whether each timer has fired for the time that it is, and has come to its end.
+    pub(super) fn has_ticked(&self) -> bool {
+        self.dials.wait_beyond(self.clock.now())
+    }
+
     /// Stops taking calls and kills the handler with SIGKILL, as the host does.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
@@ -141,7 +153,7 @@ fn start_trigger(
     package: &Package,
     invoker: &Arc<Invoker>,
     storage: &Arc<Connection>,
-    clock: &Clock,
+    (clock, dials): (&Clock, &timers::Dials),
 ) -> anyhow::Result<()> {
     if function.disabled {
         tracing::warn!(function = function.name, "is disabled by a setting");
@@ -157,6 +169,7 @@ fn start_trigger(
                 invoker,
                 storage,
                 clock.clone(),
+                dials.clone(),
             ));
         }
         Trigger::Queue { queue, .. } => {

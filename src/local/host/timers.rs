@@ -1,6 +1,7 @@
 //! Timers: when they fire, what they are told.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,10 +17,29 @@ use super::package::{Function, TimerTrigger};
 use crate::local::clock::Clock;
 
 /// The clock is looked at this often while waiting, so that one that jumps is noticed.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(250);
 /// One that is this much late has jumped. The handler may know the old time for a second yet.
 const JUMPED: chrono::TimeDelta = chrono::TimeDelta::seconds(3);
 const UNTIL_KNOWN: Duration = Duration::from_millis(1100);
+
+/// When each timer fires next. One that runs just now has no time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dials(Arc<Mutex<BTreeMap<String, Option<DateTime<Utc>>>>>);
+
+impl Dials {
+    fn set(&self, function: &str, next: Option<DateTime<Utc>>) {
+        let mut dials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        dials.insert(function.to_owned(), next);
+    }
+
+    /// Whether each of them waits for a time after this one.
+    pub(super) fn wait_beyond(&self, now: DateTime<Utc>) -> bool {
+        let dials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        dials
+            .values()
+            .all(|next| next.is_some_and(|next| next > now))
+    }
+}
 
 /// Reads an NCRONTAB expression: six fields, or five without seconds.
 pub(super) fn cron(text: &str) -> anyhow::Result<Cron> {
@@ -43,8 +63,12 @@ pub(super) async fn run(
     invoker: Arc<Invoker>,
     storage: Arc<Connection>,
     clock: Clock,
+    dials: Dials,
 ) {
-    if let Err(error) = fire_for_ever(&function, &timer, &invoker, &storage, &clock).await {
+    // Until it is known when it fires.
+    dials.set(&function.name, None);
+    let fires = fire_for_ever(&function, &timer, &invoker, &storage, &clock, &dials);
+    if let Err(error) = fires.await {
         tracing::error!(function = function.name, "the timer ended: {error:#}");
     }
 }
@@ -55,6 +79,7 @@ async fn fire_for_ever(
     invoker: &Invoker,
     storage: &Connection,
     clock: &Clock,
+    dials: &Dials,
 ) -> anyhow::Result<()> {
     let cron = cron(&timer.schedule)?;
     let first = after(&cron, clock.now())?;
@@ -80,8 +105,10 @@ async fn fire_for_ever(
     let mut at_once = past_due || timer.at_start;
     loop {
         if !at_once {
+            dials.set(&function.name, Some(kept.next));
             until(clock, kept.next).await;
         }
+        dials.set(&function.name, None);
         let now = clock.now();
         let status = monitored.then_some(Status {
             last: kept.last,

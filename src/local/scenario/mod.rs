@@ -1,5 +1,9 @@
-//! Written scenarios: trouble that is played to a newcomer, with narration. They speak to the
-//! simulator and the front by HTTP only.
+//! Written scenarios: trouble that is played to a newcomer, with narration. They do what they do, and
+//! see what they see, by HTTP.
+//!
+//! Nothing goes by the clock on the wall: the estate's clock moves a minute when all that was due in
+//! the last one has been done, and a step is over when what it promises has been seen. So a slow
+//! machine plays the same, only later.
 
 use std::time::Duration;
 
@@ -10,6 +14,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::host::Host;
+use super::teller::Teller;
 use crate::domain::ChangeKind;
 use crate::estate::Estate;
 
@@ -17,9 +23,11 @@ use crate::estate::Estate;
 pub const SCENARIOS: [&str; 1] = ["bad-day"];
 const BAD_DAY: &str = include_str!("bad-day.toml");
 
-/// How long people and machines get to see what a move of the clock has done.
-const PAUSE: Duration = Duration::from_secs(5);
-/// So much news is told of a step; the rest is counted.
+/// How often it is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(50);
+/// What is not done by then is done beside what comes next.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// So much news is told of a minute; the rest is counted.
 const MOST_NEWS: usize = 6;
 /// Rules of a storm are called so, and a number.
 const STORM: &str = "storm-";
@@ -53,12 +61,12 @@ struct Step {
     /// Everything that goes wrong ends.
     #[serde(default)]
     heal: bool,
-    /// Seconds of real time before the clock moves.
+    /// So many minutes of the estate's clock go by, or fewer where all of `sees` was seen before.
     #[serde(default)]
-    pause: u64,
-    /// Seconds of the estate's clock, one move after the other.
+    minutes: u32,
+    /// Each of these stands in a line of the step's news, or the scenario has failed.
     #[serde(default)]
-    advance: Vec<u32>,
+    sees: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,11 +84,14 @@ impl TryFrom<String> for NaiveTimeText {
 }
 
 /// Where a scenario is played.
-pub(super) struct Stage {
+pub(super) struct Stage<'a> {
     /// The simulator.
     pub(super) simulator: String,
     pub(super) key: String,
     pub(super) zone: Tz,
+    /// Whose timers fire, and whose front says what is still worked on.
+    pub(super) host: &'a Host,
+    pub(super) teller: Option<&'a Teller>,
 }
 
 /// The estate with restarts, flushes and replicas in mode act, as its text.
@@ -111,11 +122,18 @@ pub(super) fn acting(text: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-impl Stage {
-    /// Plays a scenario to its end; `tell` gets each line of the narration.
+impl Stage<'_> {
+    /// Plays a scenario to its end; `tell` gets each line of the narration. `storm`: how many alert
+    /// rules a storm has, instead of what is written.
     ///
-    /// Errors: there is no such scenario, or the simulator does not do what it is asked.
-    pub(super) async fn play(&self, name: &str, tell: impl Fn(&str)) -> anyhow::Result<()> {
+    /// Errors: there is no such scenario, the simulator does not do what it is asked, or something
+    /// that a step promises did not come.
+    pub(super) async fn play(
+        &self,
+        name: &str,
+        storm: Option<u32>,
+        tell: impl Fn(&str),
+    ) -> anyhow::Result<()> {
         let text = match name {
             "bad-day" => BAD_DAY,
             _ => anyhow::bail!("there is no scenario `{name}`: {}", SCENARIOS.join(", ")),
@@ -127,39 +145,35 @@ impl Stage {
             if let Some(until) = &step.until {
                 let now = self.now(&http).await?;
                 let seconds = seconds_until(now, until.0, self.zone);
-                self.send(
-                    &http,
-                    Method::POST,
-                    "clock",
-                    json!({ "advanceSeconds": seconds }),
-                )
-                .await?;
+                self.advance(&http, seconds).await?;
             }
             if let Some(say) = &step.say {
                 tell(&format!("\n[{}] {say}", self.time(&http).await?));
             }
-            self.act(&http, step).await?;
-            tokio::time::sleep(Duration::from_secs(step.pause)).await;
-            let waits = step.advance.iter().map(|seconds| Some(*seconds));
-            // Something is seen also where the clock does not move.
-            for seconds in std::iter::once(None).chain(waits) {
-                if let Some(seconds) = seconds {
-                    self.send(
-                        &http,
-                        Method::POST,
-                        "clock",
-                        json!({ "advanceSeconds": seconds }),
-                    )
-                    .await?;
+            self.act(&http, step, storm).await?;
+            let mut unseen: Vec<&String> = step.sees.iter().collect();
+            for minute in 0..=step.minutes {
+                if minute > 0 {
+                    self.advance(&http, 60).await?;
                 }
-                tokio::time::sleep(PAUSE).await;
+                self.settle(&http).await?;
                 let state = self.state(&http).await?;
                 let time = self.time(&http).await?;
-                for line in news(&known, &state) {
+                let news = news(&known, &state);
+                for line in told(&news) {
                     tell(&format!("  {time}  {line}"));
                 }
+                unseen.retain(|text| !news.iter().any(|line| line.contains(text.as_str())));
                 known = state;
+                if unseen.is_empty() && !step.sees.is_empty() {
+                    break;
+                }
             }
+            anyhow::ensure!(
+                unseen.is_empty(),
+                "it is {}, and nobody has seen: {unseen:?}",
+                self.time(&http).await?
+            );
         }
         let rules = format!("rules?prefix={STORM}");
         self.send(&http, Method::DELETE, &rules, Value::Null)
@@ -178,13 +192,58 @@ impl Stage {
         Ok(())
     }
 
-    async fn act(&self, http: &reqwest::Client, step: &Step) -> anyhow::Result<()> {
+    /// Moves the clock, when telemetry tells of the time until then: an application that runs is not
+    /// silent for a night because nobody waited for it.
+    async fn advance(&self, http: &reqwest::Client, seconds: i64) -> anyhow::Result<()> {
+        let then = self.now(http).await? + TimeDelta::seconds(seconds);
+        let minute = then.timestamp().div_euclid(60);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.teller.is_some_and(|teller| !teller.has_told(minute)) {
+            if tokio::time::Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let body = json!({ "advanceSeconds": seconds });
+        self.send(http, Method::POST, "clock", body).await.map(drop)
+    }
+
+    /// Waits until what is due by the estate's clock is done: alerts are raised, each timer has come
+    /// to its end, and no run waits.
+    async fn settle(&self, http: &reqwest::Client) -> anyhow::Result<()> {
+        self.send(http, Method::POST, "rules/look", Value::Null)
+            .await?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < deadline {
+            if self.host.has_ticked() && self.waiting(http).await? == 0 {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// How many runs are not finished.
+    async fn waiting(&self, http: &reqwest::Client) -> anyhow::Result<u64> {
+        let url = format!("{}/api/runs?most=1", self.host.url());
+        let runs: Value = http.get(url).send().await?.json().await?;
+        runs["waiting"]
+            .as_u64()
+            .context("the front does not say how many runs wait")
+    }
+
+    async fn act(
+        &self,
+        http: &reqwest::Client,
+        step: &Step,
+        storm: Option<u32>,
+    ) -> anyhow::Result<()> {
         if step.heal {
             for what in ["apps", "telemetry/faults"] {
                 self.send(http, Method::DELETE, what, Value::Null).await?;
             }
         }
-        if let Some(count) = step.storm {
+        if let Some(count) = step.storm.map(|count| storm.unwrap_or(count)) {
             for number in 1..=count {
                 let name = format!("{STORM}{number:03}");
                 self.rule(http, &name, "outage", "Sev2", 0).await?;
@@ -282,10 +341,14 @@ fn news(before: &State, after: &State) -> Vec<String> {
         let (channel, kind) = (text(&sent["channel"]), text(&sent["kind"]));
         lines.push(format!("{channel} {kind}: {}", text(&sent["subject"])));
     }
-    if lines.len() > MOST_NEWS {
-        let more = lines.len() - MOST_NEWS;
-        lines.truncate(MOST_NEWS);
-        lines.push(format!("and {more} more"));
+    lines
+}
+
+/// What people get to read of it.
+fn told(news: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = news.iter().take(MOST_NEWS).cloned().collect();
+    if news.len() > lines.len() {
+        lines.push(format!("and {} more", news.len() - lines.len()));
     }
     lines
 }

@@ -42,6 +42,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             "/_sim/rules",
             get(list_rules).post(add_rule).delete(clear_rules),
         )
+        .route("/_sim/rules/look", post(look_at_rules))
         .route("/_sim/outside", get(sent))
         .route("/_sim/clock", get(clock).post(advance))
         .route("/_sim/changes", get(changes))
@@ -213,6 +214,14 @@ async fn add_rule(State(shared): Sim, body: Bytes) -> Response {
     };
     let added = shared.world.run(move |db, _| alarms::add(db, &rule));
     match added.await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+/// Looks at the rules now; what is due is posted when this is answered.
+async fn look_at_rules(State(shared): Sim) -> Response {
+    match alarms::look(&shared).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refused(&refusal),
     }

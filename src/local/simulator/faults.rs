@@ -42,8 +42,10 @@ pub enum FaultKind {
     NoEffect,
     /// Log Analytics answers with a part and says so beside it. Other services answer as ever.
     PartialAnswer,
-    /// The answer comes late.
+    /// The request is done late, and answered then.
     Latency { ms: u64 },
+    /// The request is done, and its answer comes late.
+    LateAnswer { ms: u64 },
 }
 
 /// A fault for the requests it fits.
@@ -144,6 +146,7 @@ pub(super) async fn before(
         | FaultKind::HalfAnswer
         | FaultKind::LostAnswer
         | FaultKind::PartialAnswer
+        | FaultKind::LateAnswer { .. }
         | FaultKind::OperationFails
         | FaultKind::NoEffect => None,
     }
@@ -168,6 +171,10 @@ pub(super) async fn after(
     match fault {
         Some(FaultKind::DoneAndClosed) => {
             line::cut(parts);
+            response
+        }
+        Some(FaultKind::LateAnswer { ms }) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
             response
         }
         Some(FaultKind::LostAnswer) => service.refuse(Refusal::new(

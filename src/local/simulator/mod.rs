@@ -88,6 +88,8 @@ struct Shared {
     troubles: Mutex<Vec<(String, Told)>>,
     /// Where alerts are posted.
     action_group: Mutex<Option<String>>,
+    /// Held by who looks at the alert rules: what is due is posted by one only.
+    looking: tokio::sync::Mutex<()>,
     recorder: Option<Recorder>,
     /// What `/_sim` asks for.
     sim_key: String,
@@ -168,6 +170,7 @@ impl Simulator {
             mutations: Mutex::default(),
             troubles: Mutex::default(),
             action_group: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
             recorder,
             sim_key: uuid::Uuid::new_v4().simple().to_string(),
             identity_header: uuid::Uuid::new_v4().simple().to_string(),

@@ -24,8 +24,12 @@ pub struct Fault {
 pub enum FaultKind {
     /// Every request fails, and so do probes when it is not for one tenant.
     Outage,
+    /// Every request waits until whoever asked gives up.
+    Hang,
     /// Everything takes so many times as long.
     Slow(f64),
+    /// Every request takes so many milliseconds longer.
+    Delay(f64),
     /// This share of requests fails with 500.
     Errors(f64),
     /// This share of calls to Cosmos is refused with 429.

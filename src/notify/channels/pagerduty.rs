@@ -54,12 +54,16 @@ fn event(url: &Url, key: &str, letter: &Letter<'_>) -> Option<Request> {
     });
     if action == "trigger" {
         let mut details = Map::new();
-        details.insert("text".into(), json!(words::cut(&message.text, 8000)));
+        let text = words::clean(&message.text);
+        details.insert("text".into(), json!(words::cut(&text, 8000)));
         for (name, value) in message.facts.iter().take(50) {
-            details.insert(
-                words::one_line(name, 100),
-                json!(words::one_line(value, 1000)),
-            );
+            let value = words::one_line(value, 1000);
+            // One fact, or the text, does not take the place of another of the same name.
+            let mut name = words::one_line(name, 100);
+            while details.contains_key(&name) {
+                name.push('\'');
+            }
+            details.insert(name, json!(value));
         }
         event["payload"] = json!({
             "summary": words::title(message, 1024),
@@ -91,6 +95,21 @@ fn event(url: &Url, key: &str, letter: &Letter<'_>) -> Option<Request> {
 mod tests {
     use super::super::{body, sample, sample_letter};
     use super::*;
+
+    #[test]
+    fn the_longest_event_is_within_what_is_taken() {
+        let url = Url::parse("https://events.pagerduty.com").expect("a URL");
+        let mut message = sample(Act::Trigger);
+        message.title = "遅".repeat(3000);
+        message.text = "\u{1F525}\"".repeat(100_000);
+        message.facts = (0..200)
+            .map(|n| (format!("\"{n}"), "\"値".repeat(5000)))
+            .collect();
+        let request = event(&url, "k", &sample_letter(&message)).expect("an event");
+        assert!(request.body.len() < 512 * 1024, "{}", request.body.len());
+        let summary = body(&request)["payload"]["summary"].clone();
+        assert_eq!(summary.as_str().map(|s| s.chars().count()), Some(1024));
+    }
 
     #[test]
     fn events_are_as_documented() {
@@ -137,6 +156,16 @@ mod tests {
                 "client_url": "https://pool.example.com/incidents/1",
                 "links": [{ "href": "https://pool.example.com/incidents/1", "text": "Incident" }],
             })
+        );
+        let mut message = sample(Act::Trigger);
+        message.text = "a\u{0}\u{1b}b\r\nc".into();
+        message.facts = ["text", "p95", "p95"]
+            .map(|name| (name.to_owned(), "1".to_owned()))
+            .into();
+        let request = event(&url, "k", &sample_letter(&message)).expect("an event");
+        assert_eq!(
+            body(&request)["payload"]["custom_details"],
+            json!({ "text": "ab\nc", "text'": "1", "p95": "1", "p95'": "1" })
         );
         let message = sample(Act::Resolve);
         let request = event(&url, "k", &sample_letter(&message)).expect("an event");

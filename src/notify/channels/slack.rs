@@ -37,26 +37,28 @@ fn post(url: Url, message: &Message) -> Request {
             }));
         }
     };
-    section(&words::cut(&escaped(message.text.trim()), 3000));
+    section(&within(words::clean(&message.text).trim(), 3000));
     // A section has ten fields at most.
     for facts in message.facts.chunks(10).take(4) {
         let fields: Vec<Value> = facts
             .iter()
             .map(|(name, value)| {
-                let name = escaped(&words::one_line(name, 100));
-                let value = escaped(&words::one_line(value, 1000));
-                json!({ "type": "mrkdwn", "text": words::cut(&format!("*{name}*\n{value}"), 2000) })
+                let name = within(&words::one_line(name, 100), 400);
+                let value = within(&words::one_line(value, 1000), 1500);
+                json!({ "type": "mrkdwn", "text": format!("*{name}*\n{value}") })
             })
             .collect();
         blocks.push(json!({ "type": "section", "fields": fields }));
     }
     let mut about: Vec<String> = words::about(message)
         .into_iter()
-        .map(|(name, value)| format!("{name}: {}", escaped(&value)))
+        .map(|(name, value)| format!("{name}: {}", within(&value, 400)))
         .collect();
     if let Some(link) = message.link.as_deref().filter(|link| words::is_web(link)) {
         // A bar would end the address.
-        about.push(format!("<{}|Open>", escaped(link).replace('|', "%7C")));
+        let link = format!("<{}|Open>", escaped(link).replace('|', "%7C"));
+        // Half an address leads nowhere.
+        about.extend(Some(link).filter(|link| link.chars().count() <= 1000));
     }
     blocks.push(json!({
         "type": "context",
@@ -64,6 +66,27 @@ fn post(url: Url, message: &Message) -> Request {
     }));
     let body = json!({ "text": escaped(&head), "blocks": blocks });
     Request::json(Method::POST, url, &body)
+}
+
+/// The text as Slack takes it, of at most so many characters then: none is cut in its midst, since
+/// what is left of it would be shown, or would mean something.
+fn within(text: &str, most: usize) -> String {
+    let whole = escaped(text);
+    if whole.chars().count() <= most {
+        return whole;
+    }
+    let mut short = String::new();
+    let mut count = 0;
+    for c in text.chars() {
+        let next = escaped(&c.to_string());
+        count += next.chars().count();
+        if count > most.saturating_sub(1) {
+            break;
+        }
+        short.push_str(&next);
+    }
+    short.push('…');
+    short
 }
 
 /// The three characters that mean something to Slack.
@@ -109,7 +132,8 @@ mod tests {
     fn long_texts_are_cut_to_what_slack_takes() {
         let mut message = sample(Act::Update);
         message.title = "ü".repeat(4000);
-        message.text = "&".repeat(4000);
+        message.text = format!("ab{}", "&".repeat(4000));
+        message.link = Some(format!("https://pool.example.com/{}", "&".repeat(2000)));
         message.facts = (0..100)
             .map(|n| (format!("fact {n}"), "x".repeat(3000)))
             .collect();
@@ -123,6 +147,15 @@ mod tests {
         for block in blocks {
             let text = block["text"]["text"].as_str().unwrap_or_default();
             assert!(text.chars().count() <= 3000);
+            // Nothing is left of an escape that was cut off.
+            assert!(!text.replace("&amp;", "").contains('&'), "{text}");
+            for element in block["elements"].as_array().into_iter().flatten() {
+                let text = element["text"].as_str().unwrap_or_default();
+                assert!(
+                    text.chars().count() <= 2000 && !text.contains('<'),
+                    "{text}"
+                );
+            }
             assert!(
                 block["fields"]
                     .as_array()

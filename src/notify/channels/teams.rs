@@ -54,7 +54,7 @@ fn card(message: &Message, most: usize) -> Value {
         "type": "TextBlock", "text": plain(&head), "weight": "Bolder", "size": "Medium",
         "wrap": true, "color": colour,
     })];
-    let text = words::cut(message.text.trim(), most);
+    let text = words::cut(words::clean(&message.text).trim(), most);
     if !text.is_empty() {
         // A single end of a line is none to Markdown.
         let text = plain(&text).replace('\n', "\n\n");

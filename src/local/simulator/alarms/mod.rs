@@ -35,6 +35,7 @@ pub(super) async fn watch(shared: std::sync::Weak<Shared>) {
 
 /// Looks at the rules once and posts what is due.
 pub(super) async fn look(shared: &Arc<Shared>) -> Result<(), Refusal> {
+    let _alone = shared.looking.lock().await;
     let told: Vec<Told> = {
         let troubles = shared.troubles.lock();
         let troubles = troubles.unwrap_or_else(std::sync::PoisonError::into_inner);

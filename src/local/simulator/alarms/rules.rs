@@ -60,9 +60,9 @@ pub(super) fn crossed(rule: &AlertRule, wrong: &[Kept], told: &[Told], minute: i
     });
     let in_telemetry = told.iter().any(|fault| {
         let is = match fault.kind {
-            FaultKind::Outage => Some(Crossing::Outage),
+            FaultKind::Outage | FaultKind::Hang => Some(Crossing::Outage),
             FaultKind::Errors(_) => Some(Crossing::Errors),
-            FaultKind::Slow(_) => Some(Crossing::Slow),
+            FaultKind::Slow(_) | FaultKind::Delay(_) => Some(Crossing::Slow),
             FaultKind::Throttle(_) => Some(Crossing::Throttle),
             FaultKind::Boundary => Some(Crossing::Boundary),
             FaultKind::Silence => None,

@@ -4,7 +4,7 @@ use axum::http::Method;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::kept::{Ticket, put_ticket, tickets_of};
+use super::kept::{Ticket, headline, put_ticket, tickets_of, without_tags};
 use super::query::conditions;
 use super::{Answer, Call, Kept, Who};
 use crate::local::storage::Refusal;
@@ -215,12 +215,16 @@ fn patch(db: &Connection, call: &Call, mut ticket: Ticket, kind: &str) -> Result
         return Ok(answer);
     }
     put_ticket(db, &ticket)?;
+    let said = without_tags(&said.join("\n"));
     Ok(answer.keeping(Kept {
         channel: SYSTEM,
         kind: kind.to_owned(),
         to: ticket.id,
-        subject: ticket.title,
-        text: said.join("\n"),
+        subject: match kind {
+            "create" => ticket.title,
+            _ => headline(&said, &format!("{}: {}", ticket.state, ticket.title)),
+        },
+        text: said,
         body: Value::Array(steps),
     }))
 }

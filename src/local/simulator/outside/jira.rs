@@ -4,7 +4,7 @@ use axum::http::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::kept::{Ticket, put_ticket, tickets_of, words};
+use super::kept::{Ticket, headline, put_ticket, tickets_of, words};
 use super::query::conditions;
 use super::{Answer, Call, Kept, Who};
 use crate::local::storage::Refusal;
@@ -224,7 +224,11 @@ fn kept(ticket: &Ticket, kind: &str, text: String, body: Value) -> Kept {
         channel: SYSTEM,
         kind: kind.to_owned(),
         to: ticket.id.clone(),
-        subject: ticket.title.clone(),
+        subject: match kind {
+            "create" => ticket.title.clone(),
+            "transition" => format!("{}: {}", ticket.state, ticket.title),
+            _ => headline(&text, &ticket.title),
+        },
         text,
         body,
     }

@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::{Call, Kept};
 use crate::local::storage::Refusal;
 
+/// So many characters of a headline are shown.
+const MOST_HEADLINE: usize = 240;
 /// What stands where a secret was.
 const REMOVED: &str = "(removed)";
 
@@ -192,6 +194,49 @@ pub(super) fn put_ticket(db: &Connection, ticket: &Ticket) -> Result<(), Refusal
     Ok(())
 }
 
+/// What a message is called in a list: the first lines of its first paragraphs, which tell what
+/// happened and why; or else this.
+pub(super) fn headline(said: &str, otherwise: &str) -> String {
+    let paragraphs = said.split("\n\n").filter_map(|paragraph| {
+        let mut lines = paragraph.lines().map(str::trim);
+        lines.find(|line| !line.is_empty())
+    });
+    let first: Vec<&str> = paragraphs.take(3).collect();
+    let line = match &first[..] {
+        [] => otherwise.trim().to_owned(),
+        all => all.join(" — "),
+    };
+    line.chars().take(MOST_HEADLINE).collect()
+}
+
+/// The words of HTML, a line for each paragraph, heading and row.
+pub(super) fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        let (tag, after) = after.split_once('>').unwrap_or((after, ""));
+        match tag {
+            "/p" | "/h2" | "/tr" | "br" => text.push('\n'),
+            "/th" => text.push_str(": "),
+            _ => {}
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    for (entity, letter) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(entity, letter);
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The words of something nested, a line for each text, and for each pair of a title and a value.
 pub(super) fn words(value: &Value) -> String {
     fn walk(value: &Value, lines: &mut Vec<String>) {
@@ -219,6 +264,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_headline_is_what_was_said_first() {
+        for (said, expected) in [
+            (
+                "Resolved: it is over\n\nSince 06:00.\nAnd more.",
+                "Resolved: it is over — Since 06:00.",
+            ),
+            ("\n  \n it goes on ", "it goes on"),
+            ("", "agent-api is down"),
+        ] {
+            assert_eq!(headline(said, " agent-api is down"), expected);
+        }
+        let html = "<h2 style=\"x\">Update: a &lt; b &amp; c</h2>\n<table>\n\
+                    <tr><th align=\"left\">p95</th><td>3 s</td></tr>\n</table>";
+        assert_eq!(without_tags(html), "Update: a < b & c\np95: 3 s");
+    }
 
     #[test]
     fn secrets_are_taken_out_wherever_they_are() {

@@ -107,6 +107,7 @@ pub(super) fn answer(db: &Connection, call: &Call) -> Result<Answer, Refusal> {
             body: json!({ "events": [] }),
         });
     }
+    let title = known.as_ref().map(|ticket| ticket.title.clone());
     // What is acknowledged or resolved and was never triggered is taken, and comes to nothing.
     if let Some(mut ticket) = known.filter(|_| !change) {
         let state = match action.as_str() {
@@ -123,8 +124,16 @@ pub(super) fn answer(db: &Connection, call: &Call) -> Result<Answer, Refusal> {
         }
         put_ticket(db, &ticket)?;
     }
+    // An acknowledgement and an end name what they are about by its key, and say nothing more.
+    let about = title.as_deref().unwrap_or(&key);
+    let summary = match (text(&payload["summary"]), action.as_str()) {
+        (summary, _) if !summary.is_empty() => summary,
+        (_, "resolve") => format!("Resolved: {about}"),
+        (_, "acknowledge") => format!("Acknowledged: {about}"),
+        _ => about.to_owned(),
+    };
     let details = &payload["custom_details"];
-    let mut lines = vec![text(&payload["summary"])];
+    let mut lines = vec![summary.clone()];
     for (name, value) in details.as_object().into_iter().flatten() {
         let value = value
             .as_str()
@@ -135,7 +144,7 @@ pub(super) fn answer(db: &Connection, call: &Call) -> Result<Answer, Refusal> {
         channel: SYSTEM,
         kind: if change { "change".to_owned() } else { action },
         to: key.clone(),
-        subject: text(&payload["summary"]),
+        subject: summary,
         text: lines.join("\n"),
         body: event,
     };

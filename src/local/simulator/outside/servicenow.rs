@@ -4,7 +4,7 @@ use axum::http::Method;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::kept::{Ticket, put_ticket, tickets_of};
+use super::kept::{Ticket, headline, put_ticket, tickets_of};
 use super::{Answer, Call, Kept, Who};
 use crate::local::storage::Refusal;
 
@@ -361,12 +361,16 @@ fn write(
         .filter(|text| !text.is_empty())
         .collect();
     let number = get(&ticket.body, "number");
+    let said = said.join("\n");
     let kept = Kept {
         channel: SYSTEM,
         kind: kind.to_owned(),
         to: number,
-        subject: ticket.title.clone(),
-        text: said.join("\n"),
+        subject: match kind {
+            "create" => ticket.title.clone(),
+            _ => headline(&said, &format!("{}: {}", ticket.state, ticket.title)),
+        },
+        text: said,
         body: Value::Object(asked.clone()),
     };
     let body = json!({ "result": shown(&ticket, call) });

@@ -51,7 +51,9 @@ pub(super) fn requests(model: &Model, now: &Now, out: &mut Batch, counting: &mut
 /// What the faults of the minute do to one request.
 struct Trouble {
     out: bool,
+    hangs: bool,
     slow: f64,
+    delay_ms: f64,
     errors: f64,
     throttle: f64,
     silent: bool,
@@ -61,7 +63,9 @@ impl Trouble {
     fn of(now: &Now, tenant: &Tenant, app: &str) -> Self {
         let mut all = Self {
             out: false,
+            hangs: false,
             slow: 1.0,
+            delay_ms: 0.0,
             errors: 0.0,
             throttle: 0.0,
             silent: false,
@@ -70,7 +74,9 @@ impl Trouble {
         for fault in faults.filter(|f| f.hits(now.minute, &tenant.id, tenant.region, app)) {
             match fault.kind {
                 FaultKind::Outage => all.out = true,
+                FaultKind::Hang => all.hangs = true,
                 FaultKind::Slow(factor) => all.slow *= factor,
+                FaultKind::Delay(ms) => all.delay_ms += ms,
                 FaultKind::Errors(share) => all.errors = all.errors.max(share),
                 FaultKind::Throttle(share) => all.throttle = all.throttle.max(share),
                 FaultKind::Silence => all.silent = true,
@@ -122,7 +128,8 @@ impl Scene<'_> {
             instance: app.replicas[replica],
             trace: (second << 32 | high & 0xffff_ffff, low),
             span: hash(&[high, low]),
-            duration: spec.median_ms * tenant.slow * queueing * trouble.slow * tail * chance,
+            duration: spec.median_ms * tenant.slow * queueing * trouble.slow * tail * chance
+                + trouble.delay_ms,
             throttled: 0,
             weight: now.weight,
             throttle: trouble.throttle,
@@ -130,6 +137,9 @@ impl Scene<'_> {
         let code = if trouble.out {
             request.duration = self.random.between(4.0, 30.0);
             "503"
+        } else if trouble.hangs {
+            request.duration = self.random.between(30_000.0, 30_400.0);
+            "504"
         } else if refused {
             request.duration = self.random.between(2.0, 20.0);
             CLIENT_ERRORS[self.random.by_share(&self.client_errors)].0
