@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use poolkeeper::app::Clock;
-use poolkeeper::domain::{GroupKey, IncidentId};
+use poolkeeper::domain::{GroupKey, IncidentId, Priority};
 use poolkeeper::local::simulator::{Heals, Simulator, Trouble, TroubleKind};
-use poolkeeper::operations::incidents::show;
+use poolkeeper::operations::incidents::{self, Filter, Incident, Said, Status, show};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -122,6 +122,44 @@ impl Minutes {
             .collect()
     }
 
+    /// What is known of an endpoint says this instead.
+    async fn knows(&self, endpoint: &str, field: &str, value: Value) {
+        let app = World::app_with(&self.settings, self.clock(0));
+        let (store, path) = (
+            app.store().expect("a store"),
+            format!("health/{endpoint}.json"),
+        );
+        let stored = store.get::<Value>(&path).await.expect("an answer");
+        let mut stored = stored.expect("a record");
+        stored.value[field] = value;
+        let written = store.replace(&path, &stored.value, &stored.etag, None);
+        written.await.expect("written");
+    }
+
+    /// All incidents of a rule, whatever they are about, the oldest first.
+    pub(crate) async fn incidents(&self, rule: &str) -> Vec<Incident> {
+        let app = World::app_with(&self.settings, self.clock(0));
+        let page = incidents::list(&app, &Filter::default(), None, 100).await;
+        let mut found = page.expect("a page").incidents;
+        found.retain(|incident| incident.key.rule == rule);
+        found.sort_by(|a, b| a.opened.cmp(&b.opened).then_with(|| a.id.cmp(&b.id)));
+        found
+    }
+
+    /// Somebody ends the newest incident of a rule.
+    pub(crate) async fn ends_by_hand(&self, rule: &str, minute: i64) {
+        let app = World::app_with(&self.settings, self.clock(minute));
+        let newest = self.incidents(rule).await.pop().expect("an incident");
+        let said = incidents::say(
+            &app,
+            &newest.id,
+            &Said::Resolve,
+            "operator",
+            "it looks well",
+        );
+        said.await.expect("ended");
+    }
+
     pub(crate) async fn fails(&self, app: &str, heals: Heals) {
         let trouble = Trouble::new(TroubleKind::Fail { status: 503 }, heals);
         self.sim().app_trouble(app, trouble).await;
@@ -234,4 +272,162 @@ async fn what_the_estate_names_no_more_is_forgotten() {
     minutes.tick(3).await;
     assert_eq!(minutes.words(API).await, ["fired", "cleared"]);
     assert_eq!(minutes.document("health/agent-api-jpe.json").await, None);
+}
+
+fn unrepaired(estate: &str) -> String {
+    let repairs = "recovery = [\"restart\", \"flush_cache\", \"scale_up\"]";
+    assert!(estate.contains(repairs));
+    estate.replace(repairs, "recovery = []")
+}
+
+#[tokio::test]
+async fn who_ends_what_still_fails_hears_once_that_it_does() {
+    let minutes = Minutes::start(unrepaired).await;
+    minutes.fails("agent-api", Heals::Never).await;
+    minutes.ticks(0..=3).await;
+    minutes.ends_by_hand("health", 3).await;
+    minutes.ticks(4..=5).await;
+    let found = minutes.incidents("health").await;
+    assert_eq!(
+        found[0].status,
+        Status::Resolved,
+        "three probes are waited for"
+    );
+    minutes.tick(6).await;
+    let found = minutes.incidents("health").await;
+    assert_eq!((found.len(), found[0].status), (1, Status::Open));
+    let pages = |one: &Incident| {
+        let told = one.told.iter();
+        told.filter(|reason| reason.starts_with("page-")).count()
+    };
+    let once = pages(&found[0]);
+    minutes.ticks(7..=14).await;
+    let found = minutes.incidents("health").await;
+    assert_eq!(
+        (found.len(), found[0].fired),
+        (1, 2),
+        "once, and not each minute"
+    );
+    assert_eq!(pages(&found[0]), once);
+    let words = minutes.words(API).await;
+    assert_eq!(
+        words,
+        ["fired", "cleared", "fired"],
+        "it was not escalated by its age"
+    );
+    let told = minutes.told("health", Some(API)).await;
+    let text = told[2]["signal"]["text"].as_str().expect("a text");
+    assert!(text.contains("although its incident was ended"), "{text}");
+    // Wrong again, and long after: then it is a new incident.
+    minutes.ends_by_hand("health", 14).await;
+    minutes.ticks(100..=101).await;
+    assert_eq!(minutes.incidents("health").await.len(), 1);
+    minutes.tick(102).await;
+    let found = minutes.incidents("health").await;
+    assert_eq!((found.len(), found[1].status), (2, Status::Open));
+    // All of it ends with the failure.
+    minutes.sim().heal_app("agent-api").await;
+    minutes.ticks(103..=104).await;
+    let found = minutes.incidents("health").await;
+    let is_over = |one: &Incident| one.status == Status::Resolved;
+    assert!(found.iter().all(is_over), "{found:?}");
+}
+
+#[tokio::test]
+async fn who_ends_the_doubt_of_the_probe_hears_once_that_it_is_still_there() {
+    let minutes = Minutes::start(unrepaired).await;
+    minutes.fails("agent-api", Heals::Never).await;
+    minutes.fails("agent-worker", Heals::Never).await;
+    minutes.ticks(0..=3).await;
+    minutes.ends_by_hand("health-probe", 3).await;
+    minutes.ticks(4..=5).await;
+    let found = minutes.incidents("health-probe").await;
+    assert_eq!((found.len(), found[0].status), (1, Status::Resolved));
+    minutes.ticks(6..=12).await;
+    let found = minutes.incidents("health-probe").await;
+    assert_eq!(
+        (found.len(), found[0].status, found[0].fired),
+        (1, Status::Open, 2)
+    );
+    minutes.sim().heal_app("agent-api").await;
+    minutes.sim().heal_app("agent-worker").await;
+    minutes.ticks(13..=14).await;
+    let found = minutes.incidents("health-probe").await;
+    assert_eq!(found[0].status, Status::Resolved, "{found:?}");
+}
+
+#[tokio::test]
+async fn two_hosts_that_probe_in_the_same_minute_count_tell_and_repair_once() {
+    let minutes = Minutes::start(|e| e.replace("mode = \"propose\"", "mode = \"act\"")).await;
+    minutes.fails("agent-api", Heals::Restart).await;
+    for minute in 0..=2 {
+        let (a, b) = (minutes.at(minute).await, minutes.at(minute).await);
+        tokio::join!(
+            minutes.world.tick(&a, "health-check"),
+            minutes.world.tick(&b, "health-check")
+        );
+        let record = minutes.document("health/agent-api-jpe.json").await;
+        let record = record.expect("a record");
+        assert_eq!(record["failures"], json!(minute + 1), "{record}");
+        for _ in 0..12 {
+            tokio::join!(
+                minutes.world.tick(&a, "minute-tick"),
+                minutes.world.tick(&b, "minute-tick")
+            );
+            if minutes.world.get(format!("{a}/api/runs")).await["waiting"] == 0 {
+                break;
+            }
+        }
+    }
+    assert_eq!(
+        minutes.words(API).await,
+        ["fired", "restart verified, well", "mitigated"]
+    );
+    let found = minutes.incidents("health").await;
+    assert_eq!((found.len(), found[0].fired), (1, 1));
+    let notices: Vec<_> = found[0].told.iter().collect();
+    let changes = minutes.sim().changes().await;
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    // What was told is told once by whichever of them.
+    let app = World::app_with(&minutes.settings, minutes.clock(2));
+    let shown = show(&app, &found[0].id).await.expect("an answer");
+    let shown = shown.expect("an incident");
+    let posted = shown.timeline.iter().filter_map(|line| match &line.event {
+        poolkeeper::domain::IncidentEvent::Telling { notices, .. } => Some(notices.clone()),
+        _ => None,
+    });
+    let mut ids: Vec<String> = posted.flatten().map(|notice| notice.id).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "{notices:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_told_when_it_gets_urgent_and_the_next_one_is_told_too() {
+    let minutes = Minutes::start(str::to_owned).await;
+    minutes.tick(0).await;
+    let day = 24 * 60;
+    let ends = |day: i64| json!(minutes.began + Duration::days(day));
+    minutes.knows(API, "certificate_ends", ends(10)).await;
+    minutes.ticks(1..=3).await;
+    let found = minutes.incidents("health-certificate").await;
+    assert_eq!((found.len(), found[0].fired), (1, 1));
+    // Somebody ended it and did nothing about it.
+    minutes.ends_by_hand("health-certificate", 4).await;
+    minutes.ticks(8 * day..=8 * day + 1).await;
+    let found = minutes.incidents("health-certificate").await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(
+        (found[1].status, found[1].priority),
+        (Status::Open, Priority::High)
+    );
+    minutes.knows(API, "certificate_ends", ends(400)).await;
+    minutes.tick(8 * day + 2).await;
+    let found = minutes.incidents("health-certificate").await;
+    assert_eq!(found[1].status, Status::Resolved);
+    // A year later the next one is as old.
+    minutes.tick(390 * day).await;
+    let found = minutes.incidents("health-certificate").await;
+    assert_eq!((found.len(), found[2].status), (3, Status::Open));
 }

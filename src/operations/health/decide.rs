@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::record::Record;
+use super::record::{Ended, Record};
 use crate::domain::{Priority, ResourceId};
 use crate::estate::Endpoint;
 
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::minutes(10);
 pub struct Fact<'a> {
     pub endpoint: &'a Endpoint,
     pub record: Record,
+    /// When the incident that it was told by was ended, if that is over.
+    pub ended: Option<DateTime<Utc>>,
 }
 
 /// Whether the probe itself can be trusted.
@@ -59,6 +61,17 @@ pub enum Decision {
     /// The probe can be trusted again.
     Trust,
     Fire {
+        name: String,
+        priority: Priority,
+    },
+    /// Its incident was ended while it goes on: from here on the probes are counted after which it is
+    /// told once more.
+    Ended {
+        name: String,
+        ended: Ended,
+    },
+    /// Whoever ended its incident hears that it is not over.
+    Again {
         name: String,
         priority: Priority,
     },
@@ -110,19 +123,29 @@ pub fn decide(
         let (name, record) = (&fact.endpoint.name, &fact.record);
         let told = record.told.as_ref();
         let priority = priority(facts, fact);
-        let is_news = told.is_none_or(|told| told.priority < priority);
+        let is_news = told.is_none_or(|told| told.untold || told.priority < priority);
+        let is_told = record.failing && told.is_some_and(|told| !told.untold);
+        let ended = fact.ended.filter(|_| is_told);
+        if let Some(at) = ended {
+            let name = name.clone();
+            decisions.extend(after_its_end(fact, name, at, priority));
+        }
         // What is suspect is told as one, unless it was told by itself before.
-        if record.failing && is_news && (told.is_some() || !is_suspect(name)) {
+        if record.failing && ended.is_none() && is_news && (told.is_some() || !is_suspect(name)) {
             let name = name.clone();
             decisions.push(Decision::Fire { name, priority });
         }
         if !record.failing && told.is_some() {
             decisions.push(Decision::Clear { name: name.clone() });
         }
-        let lasts = record
-            .first_failure
-            .is_some_and(|at| now - at >= fact.endpoint.escalate_after);
-        if record.failing && lasts && told.is_some_and(|told| !told.escalated) {
+        let since = told.and_then(|told| told.again).or(record.first_failure);
+        let lasts = since.is_some_and(|at| now - at >= fact.endpoint.escalate_after);
+        if record.failing
+            && ended.is_none()
+            && lasts
+            && is_told
+            && told.is_some_and(|told| !told.escalated)
+        {
             decisions.push(Decision::Escalate { name: name.clone() });
         }
         decisions.extend(certificate(fact, now));
@@ -131,6 +154,30 @@ pub fn decide(
         decisions.extend(recoveries(facts, tried, most_attempts, now));
     }
     decisions
+}
+
+/// Its incident was ended at this time, and it still fails. As many bad probes as tell a failure at
+/// first tell it once more, and less than that only what has become worse.
+fn after_its_end(
+    fact: &Fact<'_>,
+    name: String,
+    at: DateTime<Utc>,
+    priority: Priority,
+) -> Option<Decision> {
+    let record = &fact.record;
+    let told = record.told.as_ref()?;
+    match told.ended.filter(|ended| ended.at == at) {
+        Some(ended) => {
+            let is_due = ended.failures >= fact.endpoint.failures || told.priority < priority;
+            is_due.then_some(Decision::Again { name, priority })
+        }
+        None => {
+            let is_after = record.failures > 0 && record.checked.is_some_and(|time| time > at);
+            let failures = u32::from(is_after);
+            let ended = Ended { at, failures };
+            Some(Decision::Ended { name, ended })
+        }
+    }
 }
 
 /// All endpoints of an app fail: nobody is served.
@@ -312,9 +359,20 @@ pub(super) mod tests {
                 priority,
                 incident: None,
                 escalated: false,
+                again: None,
+                ended: None,
+                untold: false,
             }),
             ..record
         }
+    }
+
+    fn untold(record: Record) -> Record {
+        let mut record = told(record, Priority::Critical);
+        if let Some(told) = &mut record.told {
+            told.untold = true;
+        }
+        record
     }
 
     fn fire(name: &str, priority: Priority) -> Decision {
@@ -386,6 +444,20 @@ pub(super) mod tests {
                 Reach::Works,
                 false,
                 vec![recover("api")],
+            ),
+            (
+                "about to be told, and killed",
+                vec![api(untold(bad(12))), worker(well())],
+                Reach::Works,
+                false,
+                vec![fire("api", Critical), recover("api")],
+            ),
+            (
+                "about to be told, and well again",
+                vec![api(untold(well())), worker(well())],
+                Reach::NotAsked,
+                false,
+                vec![clear("api")],
             ),
             (
                 "it got worse",
@@ -573,9 +645,104 @@ pub(super) mod tests {
             let facts: Vec<_> = endpoints
                 .iter()
                 .zip(given)
-                .map(|(endpoint, (_, _, record))| Fact { endpoint, record })
+                .map(|(endpoint, (_, _, record))| Fact {
+                    endpoint,
+                    record,
+                    ended: None,
+                })
                 .collect();
             let decided = decide(&facts, &reach, suspected, &[], 2, noon());
+            assert_eq!(decided, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_fails_on_after_its_incident_was_ended_is_told_once_more() {
+        use Priority::{Critical, High};
+        let ended = |at, failures| Some(Ended { at, failures });
+        let note = |at, failures| Decision::Ended {
+            name: "api".into(),
+            ended: Ended { at, failures },
+        };
+        let again = |priority| Decision::Again {
+            name: "api".into(),
+            priority,
+        };
+        type Case<'a> = (
+            &'a str,
+            Option<DateTime<Utc>>,
+            Option<Ended>,
+            Priority,
+            Vec<Decision>,
+        );
+        let cases: [Case<'_>; 8] = [
+            ("it was not ended", None, None, Critical, vec![]),
+            (
+                "before the last probe",
+                Some(ago(1)),
+                None,
+                Critical,
+                vec![note(ago(1), 1)],
+            ),
+            (
+                "after it",
+                Some(noon() + Duration::seconds(1)),
+                None,
+                Critical,
+                vec![note(noon() + Duration::seconds(1), 0)],
+            ),
+            (
+                "two probes since",
+                Some(ago(2)),
+                ended(ago(2), 2),
+                Critical,
+                vec![],
+            ),
+            (
+                "three",
+                Some(ago(3)),
+                ended(ago(3), 3),
+                Critical,
+                vec![again(Critical)],
+            ),
+            (
+                "it got worse",
+                Some(ago(1)),
+                ended(ago(1), 1),
+                High,
+                vec![again(Critical)],
+            ),
+            (
+                "it was opened by hand, and ended again",
+                Some(ago(1)),
+                ended(ago(8), 7),
+                Critical,
+                vec![note(ago(1), 1)],
+            ),
+            (
+                "it was opened by hand",
+                None,
+                ended(ago(8), 7),
+                Critical,
+                vec![Decision::Escalate { name: "api".into() }],
+            ),
+        ];
+        let mut endpoint = endpoint("api", "agent-api");
+        endpoint.recovery = Vec::new();
+        for (name, was_ended, known, priority, expected) in cases {
+            let mut record = told(record(Some(20)), priority);
+            record.checked = Some(noon());
+            let since = if name == "it was not ended" { 9 } else { 10 };
+            if let Some(told) = &mut record.told {
+                told.ended = known;
+                told.again = Some(ago(since));
+            }
+            let fact = Fact {
+                endpoint: &endpoint,
+                record,
+                ended: was_ended,
+            };
+            let decided = decide(&[fact], &Reach::Works, false, &[], 2, noon());
             assert_eq!(decided, expected, "{name}");
         }
     }
@@ -650,6 +817,7 @@ pub(super) mod tests {
             let facts = [Fact {
                 endpoint: &endpoint,
                 record: told(record(Some(3)), Priority::Critical),
+                ended: None,
             }];
             let decided = decide(&facts, &Reach::Works, false, &tried, 2, noon());
             assert_eq!(!decided.is_empty(), expected, "{name}: {decided:?}");
@@ -673,6 +841,7 @@ pub(super) mod tests {
                     },
                     Priority::Critical,
                 ),
+                ended: None,
             })
             .collect();
         let decided = decide(&facts, &Reach::Works, false, &[], 2, noon());

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::recovery;
 use crate::app::{App, Clock};
-use crate::domain::IncidentEvent;
+use crate::domain::{IncidentEvent, Priority};
 use crate::estate::Endpoint;
 use crate::store::Error;
 use decide::certificate_occurrence;
@@ -27,7 +27,7 @@ pub use decide::{Decision, Fact, Reach, Tried, decide, may_try};
 pub(super) use incidents::{happened, take};
 pub use probe::{Kind, Probe, Prober, Trouble};
 pub(super) use record::escalated;
-pub use record::{Record, Told, read};
+pub use record::{Ended, Record, Told, read};
 pub(super) use signal::BY;
 pub use signal::{key, probe_key};
 
@@ -48,6 +48,8 @@ struct Suspicion {
     since: Option<DateTime<Utc>>,
 }
 
+/// How long after somebody ended the doubt of the probe it is told once more.
+const AGAIN: chrono::Duration = chrono::Duration::minutes(3);
 const SUSPICION: &str = "health-probe.json";
 
 /// Probes every endpoint of the estate and does what follows from it; a line about it. Safe to
@@ -78,7 +80,16 @@ pub async fn tick(app: &App) -> anyhow::Result<String> {
     let mut facts = Vec::new();
     for endpoint in &health.endpoints {
         let record = record::read(app, &endpoint.name).await?;
-        facts.push(Fact { endpoint, record });
+        let told = record.told.as_ref().filter(|_| record.failing);
+        let ended = match told.and_then(|told| told.incident.as_ref()) {
+            Some(incident) => incidents::ended(app, incident).await?,
+            None => None,
+        };
+        facts.push(Fact {
+            endpoint,
+            record,
+            ended,
+        });
     }
     let failing = facts.iter().filter(|fact| fact.record.failing).count();
     let reach = if failing == 0 {
@@ -165,30 +176,19 @@ async fn carry_out(app: &App, endpoints: &[Endpoint], decision: Decision) -> any
             let Some(endpoint) = of(&name) else {
                 return Ok(());
             };
+            fire(app, endpoint, priority).await
+        }
+        Decision::Ended { name, ended } => {
             let record = record::read(app, &name).await?;
-            let told = record.told.as_ref();
-            let occurrence = told.map_or_else(
-                || signal::occurrence(&record, now),
-                |told| told.occurrence.clone(),
-            );
-            let signal = signal::fires(endpoint, &record, priority, &occurrence, now);
-            let incident = take(app, &signal).await?;
-            record::update(app, &name, |record| {
-                let before = record.told.as_ref();
-                Some(Record {
-                    told: Some(Told {
-                        key: signal.key.clone(),
-                        occurrence: occurrence.clone(),
-                        priority,
-                        incident: incident.clone(),
-                        escalated: before.is_some_and(|told| told.escalated),
-                    }),
-                    ..record.clone()
-                })
-            })
-            .await?;
+            if let Some(told) = record.told {
+                record::ended(app, &name, &told.occurrence, ended).await?;
+            }
             Ok(())
         }
+        Decision::Again { name, priority } => match of(&name) {
+            Some(endpoint) => again(app, endpoint, priority).await,
+            None => Ok(()),
+        },
         Decision::Clear { name } => {
             let Some(endpoint) = of(&name) else {
                 return Ok(());
@@ -221,15 +221,24 @@ async fn carry_out(app: &App, endpoints: &[Endpoint], decision: Decision) -> any
             let Some(endpoint) = of(&name) else {
                 return Ok(());
             };
-            take(app, &signal::expires(endpoint, at, priority, now)).await?;
-            let said = Some(certificate_occurrence(at, priority));
-            remember_certificate(app, &name, said).await
+            let said = certificate_occurrence(at, priority);
+            let before = record::read(app, &name).await?.certificate_told;
+            take(app, &signal::expires(endpoint, at, priority, &said, now)).await?;
+            // The new one first: the incident goes on.
+            if let Some(before) = before.filter(|before| *before != said) {
+                let text = "It is told anew.";
+                take(app, &signal::renewed(endpoint, &before, text, now)).await?;
+            }
+            remember_certificate(app, &name, Some(said)).await
         }
         Decision::Renewed { name } => {
             let Some(endpoint) = of(&name) else {
                 return Ok(());
             };
-            take(app, &signal::renewed(endpoint, now)).await?;
+            if let Some(said) = record::read(app, &name).await?.certificate_told {
+                let text = "The certificate that it shows now ends later.";
+                take(app, &signal::renewed(endpoint, &said, text, now)).await?;
+            }
             remember_certificate(app, &name, None).await
         }
         Decision::Recover { name } => match of(&name) {
@@ -237,6 +246,85 @@ async fn carry_out(app: &App, endpoints: &[Endpoint], decision: Decision) -> any
             None => Ok(()),
         },
     }
+}
+
+/// Tells a failure, or that it got worse. What is about to be told is written down first: whoever is
+/// killed in between leaves it to the next tick, and its end is told too.
+async fn fire(app: &App, endpoint: &Endpoint, priority: Priority) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let record = record::update(app, &endpoint.name, |record| {
+        let told = Told {
+            key: signal::key(endpoint),
+            occurrence: signal::occurrence(record, now),
+            priority,
+            incident: None,
+            escalated: false,
+            again: None,
+            ended: None,
+            untold: true,
+        };
+        let is_new = record.failing && record.told.is_none();
+        is_new.then(|| Record {
+            told: Some(told),
+            ..record.clone()
+        })
+    })
+    .await?;
+    hand_over(app, endpoint, &record, priority).await
+}
+
+/// Tells a failure once more whose incident was ended while it goes on: as another occurrence, named
+/// by that end, so that several processes tell the same.
+async fn again(app: &App, endpoint: &Endpoint, priority: Priority) -> anyhow::Result<()> {
+    let record = record::read(app, &endpoint.name).await?;
+    let now = app.clock.now();
+    let Some(told) = &record.told else {
+        return Ok(());
+    };
+    let Some(ended) = told.ended.filter(|_| !told.untold) else {
+        return hand_over(app, endpoint, &record, priority).await;
+    };
+    // Of the one that was ended nothing stays that would fire.
+    let why = "it goes on as another occurrence";
+    let end = signal::clears(endpoint, told.priority, &told.occurrence, why, now);
+    take(app, &end).await?;
+    let next = Told {
+        occurrence: signal::occurrence_after(&record, ended.at, now),
+        escalated: false,
+        again: Some(now),
+        untold: true,
+        ..told.clone()
+    };
+    let record = record::tell(app, &endpoint.name, &told.occurrence, &next).await?;
+    hand_over(app, endpoint, &record, priority).await
+}
+
+/// Hands what is written down as to be told to its incident, and remembers that.
+async fn hand_over(
+    app: &App,
+    endpoint: &Endpoint,
+    record: &Record,
+    priority: Priority,
+) -> anyhow::Result<()> {
+    let Some(told) = &record.told else {
+        return Ok(());
+    };
+    let now = app.clock.now();
+    let mut signal = signal::fires(endpoint, record, priority, &told.occurrence, now);
+    if let Some(ended) = told.ended.filter(|_| told.untold) {
+        signal.text.push_str(&signal::in_spite_of(ended));
+    }
+    let incident = take(app, &signal).await?;
+    let next = Told {
+        key: signal.key,
+        priority,
+        incident,
+        ended: None,
+        untold: false,
+        ..told.clone()
+    };
+    record::tell(app, &endpoint.name, &told.occurrence, &next).await?;
+    Ok(())
 }
 
 async fn remember_certificate(app: &App, name: &str, said: Option<String>) -> anyhow::Result<()> {
@@ -277,8 +365,14 @@ async fn suspect(app: &App, names: &[String], why: &str) -> anyhow::Result<()> {
     let Some(stored) = store.get::<Suspicion>(SUSPICION).await? else {
         anyhow::bail!("`{SUSPICION}` vanished while it was read");
     };
-    if stored.value.occurrence.is_some() {
-        return Ok(());
+    if let Some(known) = &stored.value.occurrence {
+        // Whoever ended it while it lasts hears once that it does.
+        let ended = incidents::newest_ended(app, &signal::probe_key()).await?;
+        if ended.is_none_or(|at| now - at < AGAIN) {
+            return Ok(());
+        }
+        let text = "It goes on as another occurrence.";
+        take(app, &signal::trusts(known, text, now)).await?;
     }
     // The minute names it, so that two processes tell the same.
     let occurrence = now.format("%Y%m%dT%H%MZ").to_string();
@@ -301,7 +395,8 @@ async fn trust(app: &App) -> anyhow::Result<()> {
     let Some(occurrence) = &stored.value.occurrence else {
         return Ok(());
     };
-    take(app, &signal::trusts(occurrence, app.clock.now())).await?;
+    let text = "Not everything fails any more; what still does is told by itself.";
+    take(app, &signal::trusts(occurrence, text, app.clock.now())).await?;
     let next = Suspicion::default();
     match store.replace(SUSPICION, &next, &stored.etag, None).await {
         Ok(_) | Err(Error::Conflict(_)) => Ok(()),

@@ -68,19 +68,8 @@ pub struct Prober {
 impl Prober {
     /// Errors: the TLS library cannot be set up, which the settings have no part in.
     pub fn new(app: &App) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            // Each probe sees for itself whether a connection can be made.
-            .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Checked))
-            .tls_info(true)
-            .user_agent(concat!("poolkeeper/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("set up the client of the probes")?;
         Ok(Self {
-            http,
+            http: client(Checked, None)?,
             outside: app.config.outside.clone(),
             waits: matches!(app.clock, Clock::System),
         })
@@ -218,6 +207,27 @@ impl Prober {
     }
 }
 
+/// The client of all probes: names lead where `names` says; `trusted` is trusted instead of what this
+/// machine trusts.
+fn client(
+    names: impl Resolve + 'static,
+    trusted: Option<reqwest::Certificate>,
+) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        // Each probe sees for itself whether a connection can be made.
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Arc::new(names))
+        .tls_info(true)
+        .user_agent(concat!("poolkeeper/", env!("CARGO_PKG_VERSION")));
+    if let Some(trusted) = trusted {
+        builder = builder.tls_certs_only([trusted]);
+    }
+    builder.build().context("set up the client of the probes")
+}
+
 /// Resolves names, and refuses what they must not lead to. Since the very addresses that were
 /// checked are connected to, a name that changes in between leads nowhere else.
 struct Checked;
@@ -293,6 +303,132 @@ mod tests {
             Some("2031-05-17T00:00:00+00:00".into())
         );
         assert_eq!(certificate_ends(b"none"), None);
+    }
+
+    /// Every name is this machine's.
+    struct Here;
+
+    impl Resolve for Here {
+        fn resolve(&self, _: Name) -> Resolving {
+            let here = SocketAddr::from(([127, 0, 0, 1], 0));
+            Box::pin(async move { Ok(Box::new(std::iter::once(here)) as Addrs) })
+        }
+    }
+
+    /// Answers every request on a port of this machine, with a certificate for this name that ends so
+    /// many days from now; what trusts it.
+    async fn listener(name: &str, days: i64) -> (u16, reqwest::Certificate) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        use tokio_rustls::rustls::{self, pki_types::PrivateKeyDer};
+
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let (from, until) = (
+            Utc::now() - chrono::Duration::days(30),
+            Utc::now() + chrono::Duration::days(days),
+        );
+        let date = |at: DateTime<Utc>| {
+            let part = |format: &str| at.format(format).to_string();
+            let number = |format: &str| part(format).parse::<u8>().expect("a number");
+            let year = part("%Y").parse().expect("a year");
+            rcgen::date_time_ymd(year, number("%m"), number("%d"))
+        };
+        (params.not_before, params.not_after) = (date(from), date(until));
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let trusted = reqwest::Certificate::from_der(certificate.der()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+            )
+            .expect("a certificate");
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let socket = socket.expect("a port");
+        let port = socket.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut asked = [0; 1024];
+                let _ = stream.read(&mut asked).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (port, trusted)
+    }
+
+    /// What a probe makes of a certificate that a listener shows to it.
+    async fn shown(name: &str, days: i64) -> Probe {
+        let (port, trusted) = listener(name, days).await;
+        let prober = Prober {
+            http: client(Here, Some(trusted)).expect("a client"),
+            outside: None,
+            waits: false,
+        };
+        let mut endpoint = super::super::decide::tests::endpoint("api", "agent-api");
+        endpoint.url = format!("https://api.example:{port}/health")
+            .parse()
+            .expect("a URL");
+        endpoint.body = Some("ok".into());
+        prober.ask(&endpoint).await
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_ends_soon_is_told_while_all_is_well() {
+        use super::super::decide::{Decision, Fact, Reach, decide, tests::endpoint};
+        use super::super::record::Record;
+        use crate::domain::Priority;
+
+        for (days, expected) in [
+            (60, None),
+            (10, Some(Priority::Medium)),
+            (2, Some(Priority::High)),
+        ] {
+            let probe = shown("api.example", days).await;
+            assert_eq!(probe.trouble, None, "{days} days");
+            let (endpoint, now) = (endpoint("api", "agent-api"), Utc::now());
+            let record = Record::default().count(&probe, &endpoint, now);
+            let fact = Fact {
+                endpoint: &endpoint,
+                record: record.expect("counted"),
+                ended: None,
+            };
+            let decided = decide(&[fact], &Reach::NotAsked, false, &[], 2, now);
+            let told = decided.iter().map(|decision| match decision {
+                Decision::Expires { priority, .. } => *priority,
+                other => panic!("{days} days: {other:?}"),
+            });
+            assert_eq!(told.collect::<Vec<_>>(), Vec::from_iter(expected), "{days}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_over_or_another_ones_is_no_answer_and_why_is_said() {
+        for (name, days, says) in [
+            ("api.example", -2, "expired"),
+            ("other.example", 60, "not valid for name \"api.example\""),
+        ] {
+            let probe = shown(name, days).await;
+            let trouble = probe.trouble.expect("trouble");
+            assert_eq!(trouble.kind, Kind::Tls, "{}", trouble.text);
+            assert!(trouble.text.contains(says), "{}", trouble.text);
+            assert_eq!(probe.certificate_ends, None);
+        }
+        // One that nobody here trusts.
+        let (port, _) = listener("api.example", 60).await;
+        let (_, others) = listener("api.example", 60).await;
+        let http = client(Here, Some(others)).expect("a client");
+        let url = format!("https://api.example:{port}/");
+        let error = http.get(url).send().await.expect_err("no trust");
+        assert_eq!(trouble(&error).kind, Kind::Tls);
     }
 
     #[tokio::test]

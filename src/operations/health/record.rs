@@ -55,6 +55,23 @@ pub struct Told {
     /// It was escalated because it lasts.
     #[serde(default)]
     pub escalated: bool,
+    /// When it was told once more, after its incident had been ended.
+    #[serde(default)]
+    pub again: Option<DateTime<Utc>>,
+    /// Its incident was ended, and it goes on.
+    #[serde(default)]
+    pub ended: Option<Ended>,
+    /// It is about to be told.
+    #[serde(default)]
+    pub untold: bool,
+}
+
+/// The end of an incident whose failure goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub at: DateTime<Utc>,
+    /// Bad probes in a row since then.
+    pub failures: u32,
 }
 
 /// The whole minute in which `at` lies.
@@ -98,6 +115,9 @@ impl Record {
         next.checked = Some(now);
         next.latency_ms = Some(probe.latency_ms);
         next.certificate_ends = probe.certificate_ends.or(self.certificate_ends);
+        if let Some(ended) = next.told.as_mut().and_then(|told| told.ended.as_mut()) {
+            ended.failures = probe.trouble.as_ref().map_or(0, |_| ended.failures + 1);
+        }
         match &probe.trouble {
             Some(trouble) => {
                 next.failures += 1;
@@ -154,6 +174,53 @@ pub(super) async fn update(
         }
     }
     Err(Error::Conflict(path))
+}
+
+/// Remembers what is told of a failure now, unless something else is by now.
+pub(super) async fn tell(
+    app: &App,
+    name: &str,
+    occurrence: &str,
+    next: &Told,
+) -> Result<Record, Error> {
+    update(app, name, |record| {
+        let known = record.told.as_ref()?;
+        let is_it = known.occurrence == occurrence && known != next;
+        is_it.then(|| Record {
+            told: Some(Told {
+                escalated: next.escalated || (known.escalated && !next.untold),
+                ..next.clone()
+            }),
+            ..record.clone()
+        })
+    })
+    .await
+}
+
+/// Remembers that the incident of a failure was ended.
+pub(super) async fn ended(
+    app: &App,
+    name: &str,
+    occurrence: &str,
+    ended: Ended,
+) -> Result<(), Error> {
+    update(app, name, |record| {
+        let is_known = |told: &Told| told.ended.is_some_and(|known| known.at == ended.at);
+        let is_it = |told: &&Told| told.occurrence == occurrence && !told.untold;
+        let told = record.told.as_ref().filter(is_it)?;
+        if is_known(told) {
+            return None;
+        }
+        Some(Record {
+            told: Some(Told {
+                ended: Some(ended),
+                ..told.clone()
+            }),
+            ..record.clone()
+        })
+    })
+    .await
+    .map(drop)
 }
 
 /// Remembers that a failure was escalated.

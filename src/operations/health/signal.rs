@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::record::{Record, Told};
+use super::record::{Ended, Record, Told};
 use crate::domain::{Class, Condition, GroupKey, Priority, Signal, Trust};
 use crate::estate::Endpoint;
 
@@ -49,6 +49,24 @@ fn what(record: &Record) -> String {
 pub(super) fn occurrence(record: &Record, now: DateTime<Utc>) -> String {
     let began = record.first_failure.unwrap_or(now);
     began.format("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// Names what of a failure goes on after its incident was ended.
+pub(super) fn occurrence_after(
+    record: &Record,
+    ended: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> String {
+    let began = occurrence(record, now);
+    format!("{began}-after-{}", ended.format("%Y%m%dT%H%M%S%3fZ"))
+}
+
+/// What is said besides to whoever ended the incident of what goes on.
+pub(super) fn in_spite_of(ended: Ended) -> String {
+    format!(
+        " It goes on although its incident was ended at {}.",
+        time(ended.at)
+    )
 }
 
 pub(super) fn fires(
@@ -159,14 +177,14 @@ pub(super) fn suspects(names: &[String], why: &str, occurrence: &str, at: DateTi
     }
 }
 
-pub(super) fn trusts(occurrence: &str, now: DateTime<Utc>) -> Signal {
+pub(super) fn trusts(occurrence: &str, text: &str, now: DateTime<Utc>) -> Signal {
     Signal {
         key: probe_key(),
         condition: Condition::Resolved,
         priority: Priority::Critical,
         class: Class::Operations,
         title: "the probe can be trusted again".into(),
-        text: "Not everything fails any more; what still does is told by itself.".into(),
+        text: text.to_owned(),
         facts: Vec::new(),
         at: now,
         occurrence: occurrence.to_owned(),
@@ -180,15 +198,20 @@ pub(super) fn expires(
     endpoint: &Endpoint,
     ends: DateTime<Utc>,
     priority: Priority,
+    occurrence: &str,
     now: DateTime<Utc>,
 ) -> Signal {
-    let days = (ends - now).num_days();
+    let name = &endpoint.name;
+    let title = match (ends - now).num_days() {
+        _ if ends <= now => format!("the certificate of {name} has ended"),
+        days => format!("the certificate of {name} ends in {days} days"),
+    };
     Signal {
         key: certificate_key(endpoint),
         condition: Condition::Fired,
         priority,
         class: Class::Operations,
-        title: format!("the certificate of {} ends in {days} days", endpoint.name),
+        title,
         text: format!(
             "The certificate that {} shows ends at {}. Without another one, nobody connects after that.",
             endpoint.url.host_str().unwrap_or_default(),
@@ -196,24 +219,30 @@ pub(super) fn expires(
         ),
         facts: vec![("ends".into(), time(ends))],
         at: now,
-        occurrence: "certificate".into(),
+        occurrence: occurrence.to_owned(),
         trust: Trust::Confirmed {
             how: "shown to a probe".into(),
         },
     }
 }
 
-pub(super) fn renewed(endpoint: &Endpoint, now: DateTime<Utc>) -> Signal {
+/// The end of what [`expires`] told; `text` says it for people.
+pub(super) fn renewed(
+    endpoint: &Endpoint,
+    occurrence: &str,
+    text: &str,
+    now: DateTime<Utc>,
+) -> Signal {
     Signal {
         key: certificate_key(endpoint),
         condition: Condition::Resolved,
         priority: Priority::Medium,
         class: Class::Operations,
         title: format!("the certificate of {} is good again", endpoint.name),
-        text: "The certificate that it shows now ends later.".into(),
+        text: text.to_owned(),
         facts: Vec::new(),
         at: now,
-        occurrence: "certificate".into(),
+        occurrence: occurrence.to_owned(),
         trust: Trust::Confirmed {
             how: "shown to a probe".into(),
         },
