@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod follow;
+mod forecast;
 mod incidents;
 mod journal;
 #[cfg(feature = "local")]
@@ -76,6 +77,8 @@ enum Command {
     /// Ask tables in files with KQL, with no cloud.
     #[cfg(feature = "local")]
     Query(Box<query::Arguments>),
+    /// Forecast a series of hourly values, with intervals that hold 95 of 100.
+    Forecast(forecast::Arguments),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
@@ -124,6 +127,7 @@ pub async fn run() -> ExitCode {
     let config = || Config::from_env(&settings).map_err(anyhow::Error::from);
     let outcome = match command {
         Command::Check(arguments) => return check::run(&arguments),
+        Command::Forecast(arguments) => return forecast::run(&arguments),
         #[cfg(feature = "local")]
         Command::Local(arguments) => local::run(arguments).await,
         #[cfg(feature = "local")]

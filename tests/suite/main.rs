@@ -13,6 +13,7 @@ mod clock;
 mod engine;
 mod estate;
 mod faults;
+mod forecast;
 mod health;
 mod host;
 mod incidents;

@@ -1,0 +1,3 @@
+//! Capacity: how much will be needed.
+
+pub mod forecast;
