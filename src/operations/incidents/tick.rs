@@ -9,6 +9,7 @@ use super::corroborate::corroborate;
 use super::hold::{Held, OPEN, document};
 use super::roster::Surroundings;
 use super::state::{Incident, Status};
+use super::storm::Kind;
 use super::{hand_over, storm};
 use crate::app::App;
 use crate::domain::{IncidentEvent, IncidentId};
@@ -132,16 +133,28 @@ pub(super) async fn open(app: &App) -> anyhow::Result<Vec<IncidentId>> {
     Ok(names.iter().filter_map(id).collect())
 }
 
+/// Whether this is the incident of a storm that is over. Not what a person says is not over.
+async fn has_passed(
+    app: &App,
+    surroundings: &Surroundings<'_>,
+    incident: &Incident,
+) -> anyhow::Result<bool> {
+    let Some(kind) = Kind::of_key(&incident.key) else {
+        return Ok(false);
+    };
+    if incident.status == Status::Resolved || incident.kept_open || !incident.is_firing() {
+        return Ok(false);
+    }
+    Ok(storm::has_passed(app, &incident.id, kind, surroundings.policy()).await?)
+}
+
 async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> anyhow::Result<bool> {
     let (store, now) = (app.store()?, app.clock.now());
     let Some(stored) = store.get::<Incident>(&document(id)).await? else {
         return Ok(false);
     };
     let incident = stored.value;
-    let is_storm = incident.key == storm::key();
-    let has_passed = is_storm
-        && incident.is_firing()
-        && storm::has_passed(app, id, surroundings.policy()).await?;
+    let has_passed = has_passed(app, surroundings, &incident).await?;
     // Without a time: whoever made it, or ended it, did not come to the end.
     let due = incident.next.is_none_or(|next| next <= now);
     let waits = !incident.unposted.is_empty() || !incident.announcements.is_empty();
@@ -151,7 +164,8 @@ async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> any
     let Some(mut held) = Held::take(app, id, None).await? else {
         return Ok(false);
     };
-    if has_passed && held.incident.status != Status::Resolved {
+    // What came before it was ours is seen here.
+    if has_passed && self::has_passed(app, surroundings, &held.incident).await? {
         let fired = |(name, one): (&String, &super::Occurrence)| {
             (one.fired.is_some() && one.cleared.is_none()).then(|| name.clone())
         };
