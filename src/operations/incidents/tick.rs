@@ -53,11 +53,9 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
     let surroundings = Surroundings::read(app).await?;
     let mut ids = open(app).await?;
     // Whatever a tick has no time for is not the same each time.
-    if !ids.is_empty() {
-        let minute = app.clock.now().timestamp().unsigned_abs() / 60;
-        let first = minute.wrapping_mul(7919) % ids.len() as u64;
-        ids.rotate_left(usize::try_from(first).unwrap_or(0));
-    }
+    let minute = app.clock.now().timestamp().unsigned_abs() / 60;
+    let first = begins_at(minute, ids.len());
+    ids.rotate_left(first);
     // Windows come and go on their own; that one cannot be recorded keeps nobody from being told.
     let turned = match quiet::tick(app, &ids).await {
         Ok(turned) => turned.len(),
@@ -88,6 +86,14 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         failed: outcomes.iter().filter(|o| o.is_err()).count(),
         windows: turned,
     })
+}
+
+/// Where the tick of a minute begins among so many incidents. Steps of the golden section leave no part
+/// of them long without a beginning, however many there are and however few of them a tick gets to.
+fn begins_at(minute: u64, count: usize) -> usize {
+    let turn = minute.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let place = (u128::from(turn) * count as u128) >> 64;
+    usize::try_from(place).expect("less than the count")
 }
 
 /// Adds what can be found out to the incidents that nobody has looked into since they were opened, or
@@ -191,4 +197,28 @@ async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> any
         hand_over(app, id).await;
     }
     Ok(incident.events != before || has_passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_incident_waits_long_however_many_there_are() {
+        for count in [1_usize, 2, 37, 74, 100, 107, 990, 1980, 3959, 7919] {
+            for share in [1, 3, 10] {
+                let each = (count / share).max(1);
+                let ticks = 3 * count.div_ceil(each) as u64;
+                for begin in [0, 28_800_000, u64::from(u32::MAX)] {
+                    let mut worked = vec![false; count];
+                    for minute in begin..begin + ticks {
+                        let first = begins_at(minute, count);
+                        (first..first + each).for_each(|at| worked[at % count] = true);
+                    }
+                    let left = worked.iter().filter(|one| !**one).count();
+                    assert_eq!(left, 0, "{count} incidents, {each} a tick");
+                }
+            }
+        }
+    }
 }
