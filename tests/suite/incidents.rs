@@ -578,20 +578,14 @@ fn one_of_many(
 
 #[tokio::test]
 async fn a_storm_that_a_person_ended_swallows_nothing_more() {
-    let few = |estate: &str| estate.replace("storm_incidents = 20", "storm_incidents = 2");
     let mut story = Story::start(few).await;
     story.at("2026-03-02 10:00");
     for number in 1..=4 {
         let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
         story.signal(&one).await;
     }
-    let storm = GroupKey {
-        rule: "alert-storm".into(),
-        tenant: None,
-        resource: None,
-    };
     story.at("2026-03-02 10:01");
-    let id = IncidentId::new(&storm, 1);
+    let id = IncidentId::new(&storm_of("alert-storm"), 1);
     let why = "a rule was written wrong, it is taken back";
     story.say(&id, Said::Resolve, why).await;
     story.at("2026-03-02 10:02");
@@ -622,6 +616,230 @@ async fn an_app_that_was_one_of_a_storm_recovers_and_the_storm_goes_on() {
     }
     story.until("2026-03-02 10:08").await;
     story.ends("recovered-in-a-storm").await;
+}
+
+fn few(estate: &str) -> String {
+    estate.replace("storm_incidents = 20", "storm_incidents = 2")
+}
+
+fn storm_of(rule: &str) -> GroupKey {
+    GroupKey {
+        rule: rule.into(),
+        tenant: None,
+        resource: None,
+    }
+}
+
+fn unconfirmed(signal: Signal) -> Signal {
+    Signal {
+        trust: Trust::Unconfirmed {
+            why: "no answer".into(),
+        },
+        ..signal
+    }
+}
+
+impl Story {
+    async fn storm(&self) -> Shown {
+        let id = IncidentId::new(&storm_of("alert-storm"), 1);
+        let shown = incidents::show(&self.app(), &id).await.expect("shown");
+        shown.expect("a storm")
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_worse_in_a_storm_is_told_by_itself_and_keeps_the_storm_no_longer() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    story.at("2026-03-02 10:01");
+    for _ in 0..2 {
+        let worse = one_of_many(4, Condition::Fired, Priority::Critical, story.now);
+        story.signal(&worse).await;
+    }
+    story.at("2026-03-02 10:40");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Resolved, Priority::Low, story.now);
+        story.signal(&one).await;
+    }
+    story.at("2026-03-02 10:41").tick().await;
+    story.ends("worse-in-a-storm").await;
+}
+
+#[tokio::test]
+async fn what_begins_at_the_same_moment_is_listed_each_by_itself() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    let one = |number, condition, at| Signal {
+        occurrence: "20260302T010000Z".into(),
+        ..one_of_many(number, condition, Priority::Medium, at)
+    };
+    for number in 1..=5 {
+        story
+            .signal(&one(number, Condition::Fired, story.now))
+            .await;
+    }
+    assert_eq!(story.storm().await.member_count, 3);
+    story.at("2026-03-02 10:40");
+    story.signal(&one(3, Condition::Resolved, story.now)).await;
+    story.tick().await;
+    let storm = story.storm().await;
+    let ended = storm.members.iter().filter(|m| m.cleared.is_some()).count();
+    assert_eq!((ended, storm.incident.resolved), (1, None));
+}
+
+#[tokio::test]
+async fn nobody_ends_a_storm_by_ends_that_nothing_confirms() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    story.at("2026-03-02 10:40");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Resolved, Priority::Low, story.now);
+        story.signal(&unconfirmed(one)).await;
+    }
+    story.tick().await;
+    let storm = story.storm().await;
+    assert_eq!(storm.incident.resolved, None);
+    assert!(storm.members.iter().all(|member| member.cleared.is_none()));
+}
+
+#[tokio::test]
+async fn alerts_that_nothing_confirms_hide_no_storm_that_is_real() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&unconfirmed(one)).await;
+    }
+    // A day later the forged ones have not ended.
+    story.at("2026-03-03 10:00");
+    for number in 5..=8 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    story.ends("storm-beside-forged-ones").await;
+}
+
+#[tokio::test]
+async fn what_is_critical_in_a_storm_that_somebody_has_is_never_silent() {
+    let mut story = Story::start(few).await;
+    let storm = IncidentId::new(&storm_of("alert-storm"), 1);
+    let minutes = Said::Ack { minutes: Some(120) };
+    story.at("2026-03-02 10:00");
+    for number in 1..=3 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    story.say(&storm, minutes.clone(), "on it").await;
+    story.at("2026-03-02 10:01");
+    for number in 4..=6 {
+        let one = one_of_many(number, Condition::Fired, Priority::Critical, story.now);
+        story.signal(&one).await;
+    }
+    story.at("2026-03-02 10:02");
+    story.say(&storm, minutes, "on it, as it is worse").await;
+    for (minute, numbers) in [("10:03", 7..=10), ("10:05", 11..=14), ("10:08", 15..=18)] {
+        story.at(&format!("2026-03-02 {minute}"));
+        for number in numbers {
+            let one = one_of_many(number, Condition::Fired, Priority::Critical, story.now);
+            story.signal(&one).await;
+            // A message that is doubled says nothing anew.
+            story.signal(&one).await;
+        }
+    }
+    story.ends("critical-in-a-storm").await;
+}
+
+#[tokio::test]
+async fn a_storm_outlives_a_process_that_died_over_one_of_it() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    let id = IncidentId::new(&storm_of("alert-storm"), 1);
+    let (members, open) = (
+        format!("incident-members/{id}/"),
+        format!("incident-members-open/{id}/"),
+    );
+    let app = story.app();
+    let store = app.store().expect("a store");
+    let names = store.list_all(&members).await.expect("names");
+    assert_eq!(names.len(), 2);
+    // One died between the name of what has not ended and the member: it is one of the storm.
+    store.delete(&names[0]).await.expect("deleted");
+    story.at("2026-03-02 10:40").tick().await;
+    let storm = story.storm().await;
+    assert_eq!((storm.member_count, storm.incident.resolved), (2, None));
+    // Its end may come before anybody looked.
+    store.delete(&names[0]).await.expect("deleted");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Resolved, Priority::Low, story.now);
+        story.signal(&one).await;
+    }
+    let storm = story.storm().await;
+    assert!(storm.members.iter().all(|member| member.cleared.is_some()));
+    // One died between an end and the name of what has not ended: the name is found, and goes.
+    let left = store.list_all(&open).await.expect("names");
+    assert_eq!(left, Vec::<String>::new());
+    let stale = names[0].replace("incident-members/", "incident-members-open/");
+    let nothing = || bytes::Bytes::from_static(b"{}");
+    store.create_bytes(&stale, nothing()).await.expect("made");
+    story.at("2026-03-02 10:41").tick().await;
+    let left = store.list_all(&open).await.expect("names");
+    assert_eq!(left, Vec::<String>::new());
+    assert!(story.storm().await.incident.resolved.is_some());
+}
+
+#[tokio::test]
+async fn many_processes_at_the_gate_at_once_count_each_once() {
+    let few = |estate: &str| estate.replace("storm_incidents = 20", "storm_incidents = 5");
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    let (now, settings) = (story.now, story.settings.clone());
+    let tasks = (0..60).map(|number| {
+        // Each said twice.
+        let one = one_of_many(number / 2, Condition::Fired, Priority::Medium, now);
+        let settings = settings.clone();
+        tokio::spawn(async move {
+            let app = World::app_with(&settings, Clock::Fixed(now));
+            incidents::take(&app, &one).await.expect("taken")
+        })
+    });
+    futures::future::join_all(tasks.collect::<Vec<_>>()).await;
+    let page = incidents::list(&story.app(), &Filter::default(), None, 500).await;
+    let found = page.expect("a page").incidents;
+    // Two deliveries of one may both be at the gate before it is anything: neither is lost.
+    let listed = story.storm().await.member_count;
+    assert_eq!((found.len(), listed), (5 + 1, 25));
+}
+
+#[tokio::test]
+async fn what_a_person_opened_again_of_a_storm_is_ended_by_nobody_else() {
+    let mut story = Story::start(few).await;
+    story.at("2026-03-02 10:00");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Fired, Priority::Medium, story.now);
+        story.signal(&one).await;
+    }
+    let id = IncidentId::new(&storm_of("alert-storm"), 1);
+    story.say(&id, Said::Resolve, "it is over").await;
+    story.say(&id, Said::Reopen, "it is not").await;
+    story.at("2026-03-02 10:40");
+    for number in 1..=4 {
+        let one = one_of_many(number, Condition::Resolved, Priority::Low, story.now);
+        story.signal(&one).await;
+    }
+    story.tick().await;
+    assert_eq!(story.storm().await.incident.resolved, None);
 }
 
 fn acting(estate: &str) -> String {

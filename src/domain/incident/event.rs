@@ -56,6 +56,11 @@ pub enum IncidentEvent {
         reason: String,
         level: Option<String>,
     },
+    /// More of the same that everybody who was told has to know; where it stands stays as it is.
+    Updated {
+        by: String,
+        reason: String,
+    },
     /// Something that was found out about it.
     Evidence {
         by: String,

@@ -15,6 +15,7 @@ impl IncidentEvent {
             | Self::Resolved { by, .. }
             | Self::Reopened { by, .. }
             | Self::Commented { by, .. }
+            | Self::Updated { by, .. }
             | Self::Escalated { by, .. }
             | Self::Evidence { by, .. }
             | Self::Quieted { by, .. }
@@ -35,6 +36,7 @@ impl IncidentEvent {
             Self::Resolved { .. } => "resolved".into(),
             Self::Reopened { .. } => "opened again".into(),
             Self::Commented { .. } => "comment".into(),
+            Self::Updated { .. } => "more of it".into(),
             Self::Escalated { level: None, .. } => "escalated to the next level".into(),
             Self::Escalated {
                 level: Some(level), ..
@@ -71,6 +73,7 @@ impl IncidentEvent {
             | Self::Mitigated { reason, .. }
             | Self::Resolved { reason, .. }
             | Self::Reopened { reason, .. }
+            | Self::Updated { reason, .. }
             | Self::Escalated { reason, .. }
             | Self::Quieted { reason, .. }
             | Self::Unquieted { reason, .. } => reason.clone(),

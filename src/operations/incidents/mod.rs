@@ -37,13 +37,15 @@ pub(super) use receive::receive;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::{Alert, Class, Condition, GroupKey, IncidentEvent, IncidentId, Signal};
+use crate::domain::{Alert, Condition, GroupKey, IncidentEvent, IncidentId, Priority, Signal};
+use crate::estate::IncidentPolicy;
 use crate::journal::Work;
 use crate::notify;
 use crate::store::{Created, Error};
 use absorb::{Verdict, absorb, fitting};
 use hold::{Held, document};
 use roster::Surroundings;
+use storm::{Gate, Kind};
 
 /// What became of a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +86,7 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
     let policy = surroundings.policy();
     let store = app.store()?;
     let path = latest_path(key);
+    let mut listed = None;
     let mut number = match store.get::<Latest>(&path).await? {
         Some(stored) => stored.value.number,
         None if first.condition == Condition::Resolved => {
@@ -111,25 +114,25 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
         }
         if first.condition == Condition::Resolved {
             let is_known = known.is_some_and(|k| k.occurrences.contains_key(&first.occurrence));
-            if !is_known {
-                let taken = ended_in_a_storm(app, first).await?;
-                if is_new || taken.incident.is_some() {
-                    return Ok(taken);
-                }
+            // A storm may list what has become an incident of its own since.
+            let taken = ended_in_a_storm(app, first).await?;
+            if !is_known && (is_new || taken.incident.is_some()) {
+                return Ok(taken);
             }
-        } else if is_new && *key != storm::key() && first.class != Class::Security {
+        } else if is_new && storm::may_swallow(first) {
             // Swallowed before: by a process that died over it, or said twice.
-            if let Some(storm) = newest_storm(app).await?
-                && storm::holds(app, &storm, &first.occurrence).await?
+            listed = storm::listed(app, first).await?;
+            if let Some((storm, member)) = &listed
+                && !member.is_less_than(first)
             {
                 return Ok(Taken {
-                    incident: Some(storm),
+                    incident: Some(storm.clone()),
                     news: false,
                     opened: false,
                 });
             }
-            if let Some(began) = storm::gate(app, first, policy).await?
-                && let Some(taken) = swallowed(app, policy, signals, began).await?
+            if let Some(gate) = storm::gate(app, first, policy).await?
+                && let Some(taken) = swallowed(app, policy, signals, gate, &listed).await?
             {
                 return Ok(taken);
             }
@@ -165,6 +168,9 @@ pub(super) async fn take_all(app: &App, signals: &[Signal]) -> anyhow::Result<Ta
         let (_, told) = held.finish(means.as_ref()).await?;
         if told {
             hand_over(app, &id).await;
+        }
+        if let Some((storm, _)) = &listed {
+            storm::forget(app, storm, first).await?;
         }
         if !next {
             let incident = Some(id);
@@ -205,35 +211,50 @@ async fn put_latest(app: &App, key: &GroupKey, number: u32) -> Result<(), Error>
     }
 }
 
-/// Lists a signal under the incident of the storm that is on; `None` if a person has ended that.
+/// Lists a signal under the incident of the storm that is on, and no longer under that of another;
+/// `None` if the storm has been ended: then it is to be taken by itself.
 async fn swallowed(
     app: &App,
-    policy: &crate::estate::IncidentPolicy,
+    policy: &IncidentPolicy,
     signals: &[Signal],
-    began: chrono::DateTime<chrono::Utc>,
+    gate: Gate,
+    listed: &Option<(IncidentId, Member)>,
 ) -> anyhow::Result<Option<Taken>> {
     let signal = &signals[0];
-    if let Some(id) = newest_storm(app).await?
+    let named = storm::occurrence(gate.began);
+    if let Some(id) = newest_storm(app, gate.kind).await?
         && let Some(stored) = app.store()?.get::<Incident>(&document(&id)).await?
         && stored.value.status == Status::Resolved
-        && stored
-            .value
-            .occurrences
-            .contains_key(&storm::occurrence(began))
+        && stored.value.occurrences.contains_key(&named)
     {
-        storm::end(app, began).await?;
+        storm::end(app, gate).await?;
         return Ok(None);
     }
-    let standing = storm::signal(policy, began, signal.priority);
+    let standing = storm::signal(policy, gate.kind, gate.began, signal.priority);
     // Boxed: a storm's own incident is taken like every other.
     let taken = Box::pin(take(app, &standing)).await?;
     let id = match &taken.incident {
         Some(id) => id.clone(),
         None => anyhow::bail!("the incident of the storm could not be opened"),
     };
+    if signal.priority == Priority::Critical {
+        announce(app, policy, &id, gate).await?;
+    }
     let news = storm::join(app, &id, signal).await?;
-    if signals.iter().any(|s| s.condition == Condition::Resolved) {
-        storm::clear(app, &id, &signal.occurrence).await?;
+    // Whoever ended it meanwhile did not see this one.
+    let stored = app.store()?.get::<Incident>(&document(&id)).await?;
+    if stored.is_some_and(|stored| stored.value.status == Status::Resolved) {
+        storm::forget(app, &id, signal).await?;
+        storm::end(app, gate).await?;
+        return Ok(None);
+    }
+    if let Some((other, _)) = listed
+        && *other != id
+    {
+        storm::forget(app, other, signal).await?;
+    }
+    if let Some(end) = signals.iter().find(|s| s.condition == Condition::Resolved) {
+        storm::clear(app, end).await?;
     }
     Ok(Some(Taken {
         incident: Some(id),
@@ -242,31 +263,57 @@ async fn swallowed(
     }))
 }
 
-/// The incident of the newest storm, if there ever was one.
-async fn newest_storm(app: &App) -> Result<Option<IncidentId>, Error> {
-    let path = latest_path(&storm::key());
-    let latest = app.store()?.get::<Latest>(&path).await?;
-    Ok(latest.map(|latest| IncidentId::new(&storm::key(), latest.value.number)))
+/// Tells those who have a storm that more of what is critical comes into it, once in a window: what
+/// they took was less than that, and nobody else hears of it. As long as nobody has it the clock of
+/// the escalation tells it; what is less than critical can be read in the list.
+async fn announce(
+    app: &App,
+    policy: &IncidentPolicy,
+    id: &IncidentId,
+    gate: Gate,
+) -> anyhow::Result<()> {
+    let (now, window) = (app.clock.now(), policy.storm_window);
+    if gate.announced.is_some_and(|at| (now - at).abs() < window) {
+        return Ok(());
+    }
+    let stored = app.store()?.get::<Incident>(&document(id)).await?;
+    let status = stored.map(|stored| stored.value.status_at(now));
+    if !matches!(status, Some(Status::Acknowledged | Status::Mitigated)) {
+        return Ok(());
+    }
+    // The same words from however many processes are written once.
+    let span = window.num_seconds().max(1);
+    let since = now.timestamp().div_euclid(span) * span;
+    let since = chrono::DateTime::from_timestamp(since, 0).unwrap_or(now);
+    let event = IncidentEvent::Updated {
+        by: "poolkeeper/storm".into(),
+        reason: format!(
+            "since {} more of what is critical comes into this storm: read its list",
+            since.format("%Y-%m-%d %H:%M UTC")
+        ),
+    };
+    happened(app, id, event).await?;
+    storm::announced(app).await?;
+    Ok(())
+}
+
+/// The incident of the newest storm of a kind, if there ever was one.
+async fn newest_storm(app: &App, kind: Kind) -> Result<Option<IncidentId>, Error> {
+    let key = kind.key();
+    let latest = app.store()?.get::<Latest>(&latest_path(&key)).await?;
+    Ok(latest.map(|latest| IncidentId::new(&key, latest.value.number)))
 }
 
 /// The end of something that has no incident of its own: a storm may have swallowed it.
 async fn ended_in_a_storm(app: &App, signal: &Signal) -> anyhow::Result<Taken> {
-    let none = Taken {
-        incident: None,
-        news: false,
+    let (incident, news) = match storm::clear(app, signal).await? {
+        Some((id, ended)) => (Some(id), ended),
+        None => (None, false),
+    };
+    Ok(Taken {
+        incident,
+        news,
         opened: false,
-    };
-    let Some(id) = newest_storm(app).await? else {
-        return Ok(none);
-    };
-    Ok(if storm::clear(app, &id, &signal.occurrence).await? {
-        Taken {
-            incident: Some(id),
-            news: true,
-            opened: false,
-        }
-    } else {
-        none
     })
 }
 

@@ -382,12 +382,18 @@ impl Incident {
                 let text = format!("{action}: {outcome}; {state} after it.");
                 self.announce(said, Act::Update, text, at);
             }
+            IncidentEvent::Updated { by, reason: why } if self.status != Status::Resolved => {
+                let said = reason("updated");
+                self.announce(said, Act::Update, format!("Said by {by}: {why}"), at);
+            }
             IncidentEvent::Evidence { by, .. } => {
                 if by != super::absorb::OURSELVES {
                     self.looked = self.rounds;
                 }
             }
-            IncidentEvent::Commented { .. } | IncidentEvent::Repair { .. } => {}
+            IncidentEvent::Commented { .. }
+            | IncidentEvent::Repair { .. }
+            | IncidentEvent::Updated { .. } => {}
         }
     }
 

@@ -9,6 +9,7 @@ use super::corroborate::corroborate;
 use super::hold::{Held, OPEN, document};
 use super::roster::Surroundings;
 use super::state::{Incident, Status};
+use super::storm::Kind;
 use super::{hand_over, storm};
 use crate::app::App;
 use crate::domain::{IncidentEvent, IncidentId};
@@ -61,11 +62,9 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
     let surroundings = Surroundings::read(app).await?;
     let mut ids = open(app).await?;
     // Whatever a tick has no time for is not the same each time.
-    if !ids.is_empty() {
-        let minute = app.clock.now().timestamp().unsigned_abs() / 60;
-        let first = minute.wrapping_mul(7919) % ids.len() as u64;
-        ids.rotate_left(usize::try_from(first).unwrap_or(0));
-    }
+    let minute = app.clock.now().timestamp().unsigned_abs() / 60;
+    let first = begins_at(minute, ids.len());
+    ids.rotate_left(first);
     // Windows come and go on their own; that one cannot be recorded keeps nobody from being told.
     let turned = match quiet::tick(app, &ids).await {
         Ok(turned) => turned.len(),
@@ -97,6 +96,14 @@ pub async fn tick(app: &App, within: Duration) -> anyhow::Result<Ticked> {
         windows: turned,
         unread: surroundings.unread,
     })
+}
+
+/// Where the tick of a minute begins among so many incidents. Steps of the golden section leave no part
+/// of them long without a beginning, however many there are and however few of them a tick gets to.
+fn begins_at(minute: u64, count: usize) -> usize {
+    let turn = minute.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let place = (u128::from(turn) * count as u128) >> 64;
+    usize::try_from(place).expect("less than the count")
 }
 
 /// Adds what can be found out to the incidents that nobody has looked into since they were opened, or
@@ -142,16 +149,28 @@ pub(super) async fn open(app: &App) -> anyhow::Result<Vec<IncidentId>> {
     Ok(names.iter().filter_map(id).collect())
 }
 
+/// Whether this is the incident of a storm that is over. Not what a person says is not over.
+async fn has_passed(
+    app: &App,
+    surroundings: &Surroundings<'_>,
+    incident: &Incident,
+) -> anyhow::Result<bool> {
+    let Some(kind) = Kind::of_key(&incident.key) else {
+        return Ok(false);
+    };
+    if incident.status == Status::Resolved || incident.kept_open || !incident.is_firing() {
+        return Ok(false);
+    }
+    Ok(storm::has_passed(app, &incident.id, kind, surroundings.policy()).await?)
+}
+
 async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> anyhow::Result<bool> {
     let (store, now) = (app.store()?, app.clock.now());
     let Some(stored) = store.get::<Incident>(&document(id)).await? else {
         return Ok(false);
     };
     let incident = stored.value;
-    let is_storm = incident.key == storm::key();
-    let has_passed = is_storm
-        && incident.is_firing()
-        && storm::has_passed(app, id, surroundings.policy()).await?;
+    let has_passed = has_passed(app, surroundings, &incident).await?;
     // Without a time: whoever made it, or ended it, did not come to the end.
     let due = incident.next.is_none_or(|next| next <= now);
     let waits = !incident.unposted.is_empty() || !incident.announcements.is_empty();
@@ -161,7 +180,8 @@ async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> any
     let Some(mut held) = Held::take(app, id, None).await? else {
         return Ok(false);
     };
-    if has_passed && held.incident.status != Status::Resolved {
+    // What came before it was ours is seen here.
+    if has_passed && self::has_passed(app, surroundings, &held.incident).await? {
         let fired = |(name, one): (&String, &super::Occurrence)| {
             (one.fired.is_some() && one.cleared.is_none()).then(|| name.clone())
         };
@@ -187,4 +207,28 @@ async fn one(app: &App, surroundings: &Surroundings<'_>, id: &IncidentId) -> any
         hand_over(app, id).await;
     }
     Ok(incident.events != before || has_passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_incident_waits_long_however_many_there_are() {
+        for count in [1_usize, 2, 37, 74, 100, 107, 990, 1980, 3959, 7919] {
+            for share in [1, 3, 10] {
+                let each = (count / share).max(1);
+                let ticks = 3 * count.div_ceil(each) as u64;
+                for begin in [0, 28_800_000, u64::from(u32::MAX)] {
+                    let mut worked = vec![false; count];
+                    for minute in begin..begin + ticks {
+                        let first = begins_at(minute, count);
+                        (first..first + each).for_each(|at| worked[at % count] = true);
+                    }
+                    let left = worked.iter().filter(|one| !**one).count();
+                    assert_eq!(left, 0, "{count} incidents, {each} a tick");
+                }
+            }
+        }
+    }
 }

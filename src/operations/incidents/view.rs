@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::hold::{BY_TIME, FOLDER, document};
 use super::state::{Incident, Status};
-use super::storm::{self, Member};
+use super::storm::{self, Kind, Member};
 use crate::app::App;
 use crate::domain::{IncidentEvent, IncidentId, Priority};
 use crate::journal::{Chain, Event, RunId};
@@ -169,7 +169,7 @@ pub async fn show(app: &App, id: &IncidentId) -> anyhow::Result<Option<Shown>> {
             _ => None,
         })
         .collect();
-    let (members, member_count) = if incident.key == storm::key() {
+    let (members, member_count) = if Kind::of_key(&incident.key).is_some() {
         storm::members(app, id, 500).await?
     } else {
         (Vec::new(), 0)
