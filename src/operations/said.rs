@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Settled, accept, settle};
 use crate::app::App;
-use crate::domain::Finding;
+use crate::domain::{Ending, Finding};
 use crate::journal::{RunId, Work};
 use crate::store::Error;
 
@@ -43,8 +44,125 @@ pub struct Said<T> {
     pub holds: bool,
 }
 
+/// Something that a person says, that holds until its stated end or until somebody ends it. Each is a
+/// document, which is kept.
+pub(super) trait Standing: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// Where the documents are.
+    const PREFIX: &'static str;
+    /// What it is, in full and in one word.
+    const NAME: &'static str;
+    const WORD: &'static str;
+    /// What becomes of it when somebody ends it, as a participle.
+    const ENDED: &'static str;
+    /// What the run that ends it is called.
+    const END_RUN: &'static str;
+
+    fn until(&self) -> DateTime<Utc>;
+    fn ending(&mut self) -> &mut Option<Ending>;
+    /// What a run says, if it says one of these.
+    fn of(work: Work) -> Option<Self>;
+    /// The work of ending one.
+    fn end(id: String, ending: Ending) -> Work;
+}
+
+pub(super) fn path<T: Standing>(id: &str) -> String {
+    format!("{}{id}.json", T::PREFIX)
+}
+
+pub(super) fn run_of(kind: &str, key: &str) -> anyhow::Result<RunId> {
+    let run = format!("{kind}-{key}");
+    run.parse().with_context(|| format!("name the run `{run}`"))
+}
+
+/// One of them; `None` if there is none of that id.
+pub(super) async fn one<T: Standing>(app: &App, id: &str) -> Result<Option<T>, Error> {
+    if end_of(id).is_none() {
+        return Ok(None);
+    }
+    let stored = app.store()?.get::<T>(&path::<T>(id)).await?;
+    Ok(stored.map(|s| s.value))
+}
+
+/// Says it. What was said first under the same key counts.
+pub(super) async fn say<T: Standing>(
+    app: &App,
+    run: RunId,
+    what: T,
+    work: Work,
+) -> Result<Said<T>, Refusal> {
+    let holds = at_once(app, &run, work).await?;
+    let first = super::runs::one(app, &run).await?;
+    let what = first.and_then(|run| T::of(run.work)).unwrap_or(what);
+    Ok(Said { run, what, holds })
+}
+
+/// Ends it before its stated end. The first who does so counts.
+pub(super) async fn end<T: Standing>(
+    app: &App,
+    id: &str,
+    by: &str,
+    why: &str,
+) -> Result<Said<T>, Refusal> {
+    let why = reason(why)?;
+    let missing = || Refusal::Missing(format!("{} `{id}`", T::NAME));
+    let mut what: T = one(app, id).await?.ok_or_else(missing)?;
+    let by_other = |first: &Ending| {
+        let Ending { by, reason, .. } = first;
+        Refusal::Over(format!("{by} has {} it: {reason}", T::ENDED))
+    };
+    if let Some(first) = what.ending() {
+        return Err(by_other(first));
+    }
+    let now = app.clock.now();
+    if what.until() <= now {
+        return Err(Refusal::Over("it is over".into()));
+    }
+    let ending = Ending {
+        at: now,
+        by: by.to_owned(),
+        reason: why,
+    };
+    let run = run_of(T::END_RUN, &uuid::Uuid::new_v4().simple().to_string())?;
+    let work = T::end(id.to_owned(), ending.clone());
+    let holds = at_once(app, &run, work).await?;
+    if holds {
+        what = one(app, id).await?.ok_or_else(missing)?;
+        if let Some(first) = what.ending().as_ref().filter(|first| **first != ending) {
+            return Err(by_other(first));
+        }
+    }
+    Ok(Said { run, what, holds })
+}
+
+/// Writes the end down; why not, if somebody else was first.
+pub(super) async fn close<T: Standing>(
+    app: &App,
+    id: &str,
+    ending: &Ending,
+) -> Result<Option<String>, Error> {
+    let (store, path) = (app.store()?, path::<T>(id));
+    loop {
+        let Some(mut stored) = store.get::<T>(&path).await? else {
+            return Ok(Some(format!("there is no such {}", T::WORD)));
+        };
+        if let Some(first) = stored.value.ending() {
+            let by_other = format!("{} had {} it", first.by, T::ENDED);
+            return Ok((first != ending).then_some(by_other));
+        }
+        *stored.value.ending() = Some(ending.clone());
+        match store
+            .replace(&path, &stored.value, &stored.etag, None)
+            .await
+        {
+            Ok(_) => return Ok(None),
+            Err(Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Takes it and carries it out. Durable once this has not failed.
-pub(super) async fn at_once(app: &App, run: &RunId, work: Work) -> Result<bool, Refusal> {
+async fn at_once(app: &App, run: &RunId, work: Work) -> Result<bool, Refusal> {
     accept(app, run.clone(), work).await?;
     for _ in 0..TRIES {
         match settle(app, run).await {
@@ -110,7 +228,7 @@ pub(super) fn dated_id(until: DateTime<Utc>, key: &str) -> String {
 }
 
 /// When what has this id ends at the latest; `None` if it is no such id.
-pub(super) fn end_of(id: &str) -> Option<DateTime<Utc>> {
+fn end_of(id: &str) -> Option<DateTime<Utc>> {
     let (stamp, key) = id.split_once('-')?;
     let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if key.len() != 16 || !key.bytes().all(hexadecimal) {
@@ -138,20 +256,16 @@ impl<T> Default for Heard<T> {
     }
 }
 
-/// The documents under `prefix` whose stated end is after `at`, those that end first at the front.
+/// Those whose stated end is after `at`, those that end first at the front.
 ///
 /// Errors: the store. A document that is not what it should be is none: it is left out, and told.
-pub(super) async fn not_over<T: DeserializeOwned + Send>(
-    app: &App,
-    prefix: &str,
-    at: DateTime<Utc>,
-) -> Result<Heard<T>, Error> {
+pub(super) async fn not_over<T: Standing>(app: &App, at: DateTime<Utc>) -> Result<Heard<T>, Error> {
     let store = app.store()?;
-    let names = store.list_all(prefix).await?;
+    let names = store.list_all(T::PREFIX).await?;
     let wanted: Vec<String> = names
         .into_iter()
         .filter(|name| {
-            name.strip_prefix(prefix)
+            name.strip_prefix(T::PREFIX)
                 .and_then(|name| name.strip_suffix(".json"))
                 .and_then(end_of)
                 .is_some_and(|end| end > at)

@@ -5,20 +5,17 @@
 
 mod ical;
 
-use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 
 pub use ical::calendar;
 
-use super::said::{self, Heard, Refusal, Said};
+use super::said::{self, Heard, Refusal, Said, Standing};
 use crate::app::App;
 use crate::domain::{Ending, Finding, Override};
 use crate::estate::Duty;
-use crate::journal::{Event, Journal, Run, RunId, Work, note};
+use crate::journal::{Event, Journal, Run, Work, note};
 use crate::store::Error;
-
-const PREFIX: &str = "oncall/overrides/";
 
 /// Days that an override may last.
 pub const MOST_DAYS: i64 = 31;
@@ -80,7 +77,7 @@ impl From<Duty> for Told {
 
 /// The overrides whose stated end is after `at`, removed ones among them.
 pub async fn overrides(app: &App, at: DateTime<Utc>) -> Result<Heard<Override>, Error> {
-    said::not_over(app, PREFIX, at).await
+    said::not_over(app, at).await
 }
 
 /// Who is on duty at a level or above at a moment, with the overrides that hold then.
@@ -177,17 +174,10 @@ pub async fn put(app: &App, key: &str, by: &str, wish: Wish) -> Result<Said<Over
         added: now,
         removed: None,
     };
-    let run: RunId = run_of("override", key)?;
     let work = Work::Override {
         what: Box::new(what.clone()),
     };
-    let holds = said::at_once(app, &run, work).await?;
-    let first = super::runs::one(app, &run).await?.map(|run| run.work);
-    let what = match first {
-        Some(Work::Override { what }) => *what,
-        _ => what,
-    };
-    Ok(Said { run, what, holds })
+    said::say(app, said::run_of("override", key)?, what, work).await
 }
 
 /// Takes an override back before its end. The first who does so counts.
@@ -197,51 +187,34 @@ pub async fn remove(
     by: &str,
     reason: &str,
 ) -> Result<Said<Override>, Refusal> {
-    let reason = said::reason(reason)?;
-    let missing = || Refusal::Missing(format!("override `{id}`"));
-    said::end_of(id).ok_or_else(missing)?;
-    let mut what = read(app, id).await?.ok_or_else(missing)?;
-    let now = app.clock.now();
-    if let Some(removed) = &what.removed {
-        let why = format!("{} has removed it: {}", removed.by, removed.reason);
-        return Err(Refusal::Over(why));
+    said::end(app, id, by, reason).await
+}
+
+impl Standing for Override {
+    const PREFIX: &'static str = "oncall/overrides/";
+    const NAME: &'static str = "override";
+    const WORD: &'static str = "override";
+    const ENDED: &'static str = "removed";
+    const END_RUN: &'static str = "override-end";
+
+    fn until(&self) -> DateTime<Utc> {
+        self.until
     }
-    if what.until <= now {
-        return Err(Refusal::Over("it is over".into()));
+
+    fn ending(&mut self) -> &mut Option<Ending> {
+        &mut self.removed
     }
-    let ending = Ending {
-        at: now,
-        by: by.to_owned(),
-        reason,
-    };
-    let run = run_of("override-end", &uuid::Uuid::new_v4().simple().to_string())?;
-    let work = Work::OverrideEnd {
-        id: id.to_owned(),
-        ending: ending.clone(),
-    };
-    let holds = said::at_once(app, &run, work).await?;
-    if holds {
-        what = read(app, id).await?.ok_or_else(missing)?;
-        if let Some(first) = what.removed.as_ref().filter(|first| **first != ending) {
-            let why = format!("{} has removed it: {}", first.by, first.reason);
-            return Err(Refusal::Over(why));
+
+    fn of(work: Work) -> Option<Self> {
+        match work {
+            Work::Override { what } => Some(*what),
+            _ => None,
         }
     }
-    Ok(Said { run, what, holds })
-}
 
-async fn read(app: &App, id: &str) -> Result<Option<Override>, Error> {
-    let stored = app.store()?.get::<Override>(&path(id)).await?;
-    Ok(stored.map(|s| s.value))
-}
-
-fn path(id: &str) -> String {
-    format!("{PREFIX}{id}.json")
-}
-
-pub(super) fn run_of(kind: &str, key: &str) -> anyhow::Result<RunId> {
-    let run = format!("{kind}-{key}");
-    run.parse().with_context(|| format!("name the run `{run}`"))
+    fn end(id: String, ending: Ending) -> Work {
+        Work::OverrideEnd { id, ending }
+    }
 }
 
 /// Carries out what was taken. Safe to repeat.
@@ -254,7 +227,9 @@ pub(super) async fn carry_out(
     let store = app.store()?;
     let event = match work {
         Work::Override { what } => {
-            store.create(&path(&what.id), what).await?;
+            store
+                .create(&said::path::<Override>(&what.id), what)
+                .await?;
             let Override {
                 id,
                 level,
@@ -271,7 +246,7 @@ pub(super) async fn carry_out(
             );
             Event::Note { text }
         }
-        Work::OverrideEnd { id, ending } => match end(app, id, ending).await? {
+        Work::OverrideEnd { id, ending } => match said::close::<Override>(app, id, ending).await? {
             None => {
                 let (by, reason) = (&ending.by, &ending.reason);
                 let text = format!("override {id}: removed by {by}: {reason}");
@@ -285,28 +260,4 @@ pub(super) async fn carry_out(
     };
     note(journal, run, event, app.clock.now()).await?;
     Ok(())
-}
-
-/// Writes the end down; why not, if somebody else was first.
-async fn end(app: &App, id: &str, ending: &Ending) -> anyhow::Result<Option<String>> {
-    let store = app.store()?;
-    loop {
-        let Some(mut stored) = store.get::<Override>(&path(id)).await? else {
-            return Ok(Some("there is no such override".into()));
-        };
-        if let Some(first) = &stored.value.removed {
-            let by_other = format!("{} had removed it", first.by);
-            return Ok((first != ending).then_some(by_other));
-        }
-        stored.value.removed = Some(ending.clone());
-        let path = path(id);
-        match store
-            .replace(&path, &stored.value, &stored.etag, None)
-            .await
-        {
-            Ok(_) => return Ok(None),
-            Err(Error::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

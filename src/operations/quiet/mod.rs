@@ -11,13 +11,11 @@ use serde::Serialize;
 
 pub use tick::{Occasion, Turned, tick};
 
-use super::said::{self, Heard, Refusal, Said};
+use super::said::{self, Heard, Refusal, Said, Standing};
 use crate::app::App;
 use crate::domain::{Ending, Finding, Matcher, Quiet, QuietKind, Silence};
 use crate::journal::{Event, Journal, Run, Work, note};
 use crate::store::Error;
-
-const PREFIX: &str = "quiet/silences/";
 
 /// Days that a silence or a one-off window may last.
 pub const MOST_DAYS: i64 = 30;
@@ -67,7 +65,7 @@ fn holding(app: &App, silences: &[Silence], at: DateTime<Utc>) -> anyhow::Result
 
 /// The silences and one-off windows whose stated end is after `at`, ended ones among them.
 pub async fn silences(app: &App, at: DateTime<Utc>) -> Result<Heard<Silence>, Error> {
-    said::not_over(app, PREFIX, at).await
+    said::not_over(app, at).await
 }
 
 /// Occurrences of the estate's windows that end after `after` and begin not after `until`.
@@ -101,11 +99,7 @@ pub async fn overview(app: &App, at: DateTime<Utc>) -> anyhow::Result<Overview> 
 
 /// One silence or one-off window; `None` if there is none of that id.
 pub async fn one(app: &App, id: &str) -> Result<Option<Silence>, Error> {
-    if said::end_of(id).is_none() {
-        return Ok(None);
-    }
-    let stored = app.store()?.get::<Silence>(&path(id)).await?;
-    Ok(stored.map(|s| s.value))
+    said::one(app, id).await
 }
 
 /// Asks for quiet. `key` names it, so that what arrives twice meets itself; `by` is verified, and
@@ -129,56 +123,42 @@ pub async fn add(app: &App, key: &str, by: &str, wish: Wish) -> Result<Said<Sile
         added: now,
         ended: None,
     };
-    let run = super::oncall::run_of("quiet", key)?;
     let work = Work::Silence {
         what: Box::new(what.clone()),
     };
-    let holds = said::at_once(app, &run, work).await?;
-    let first = super::runs::one(app, &run).await?.map(|run| run.work);
-    let what = match first {
-        Some(Work::Silence { what }) => *what,
-        _ => what,
-    };
-    Ok(Said { run, what, holds })
+    said::say(app, said::run_of("quiet", key)?, what, work).await
 }
 
 /// Ends a silence or a one-off window before its time. The first who does so counts.
 pub async fn end(app: &App, id: &str, by: &str, reason: &str) -> Result<Said<Silence>, Refusal> {
-    let reason = said::reason(reason)?;
-    let missing = || Refusal::Missing(format!("silence or one-off window `{id}`"));
-    let mut what = one(app, id).await?.ok_or_else(missing)?;
-    let now = app.clock.now();
-    let by_other =
-        |first: &Ending| Refusal::Over(format!("{} has ended it: {}", first.by, first.reason));
-    if let Some(ended) = &what.ended {
-        return Err(by_other(ended));
-    }
-    if what.until <= now {
-        return Err(Refusal::Over("it is over".into()));
-    }
-    let ending = Ending {
-        at: now,
-        by: by.to_owned(),
-        reason,
-    };
-    let key = uuid::Uuid::new_v4().simple().to_string();
-    let run = super::oncall::run_of("quiet-end", &key)?;
-    let work = Work::SilenceEnd {
-        id: id.to_owned(),
-        ending: ending.clone(),
-    };
-    let holds = said::at_once(app, &run, work).await?;
-    if holds {
-        what = one(app, id).await?.ok_or_else(missing)?;
-        if let Some(first) = what.ended.as_ref().filter(|first| **first != ending) {
-            return Err(by_other(first));
-        }
-    }
-    Ok(Said { run, what, holds })
+    said::end(app, id, by, reason).await
 }
 
-fn path(id: &str) -> String {
-    format!("{PREFIX}{id}.json")
+impl Standing for Silence {
+    const PREFIX: &'static str = "quiet/silences/";
+    const NAME: &'static str = "silence or one-off window";
+    const WORD: &'static str = "silence";
+    const ENDED: &'static str = "ended";
+    const END_RUN: &'static str = "quiet-end";
+
+    fn until(&self) -> DateTime<Utc> {
+        self.until
+    }
+
+    fn ending(&mut self) -> &mut Option<Ending> {
+        &mut self.ended
+    }
+
+    fn of(work: Work) -> Option<Self> {
+        match work {
+            Work::Silence { what } => Some(*what),
+            _ => None,
+        }
+    }
+
+    fn end(id: String, ending: Ending) -> Work {
+        Work::SilenceEnd { id, ending }
+    }
 }
 
 /// Carries out what was taken. Safe to repeat.
@@ -191,7 +171,7 @@ pub(super) async fn carry_out(
     let store = app.store()?;
     let event = match work {
         Work::Silence { what } => {
-            store.create(&path(&what.id), what).await?;
+            store.create(&said::path::<Silence>(&what.id), what).await?;
             let (id, kind) = (&what.id, what.kind.as_str());
             let (from, until) = (what.from.to_rfc3339(), what.until.to_rfc3339());
             let matcher = serde_json::to_string(&what.matcher)?;
@@ -201,7 +181,7 @@ pub(super) async fn carry_out(
             );
             Event::Note { text }
         }
-        Work::SilenceEnd { id, ending } => match close(app, id, ending).await? {
+        Work::SilenceEnd { id, ending } => match said::close::<Silence>(app, id, ending).await? {
             None => {
                 let (by, reason) = (&ending.by, &ending.reason);
                 let text = format!("quiet {id}: ended by {by}: {reason}");
@@ -215,28 +195,4 @@ pub(super) async fn carry_out(
     };
     note(journal, run, event, app.clock.now()).await?;
     Ok(())
-}
-
-/// Writes the end down; why not, if somebody else was first.
-async fn close(app: &App, id: &str, ending: &Ending) -> anyhow::Result<Option<String>> {
-    let store = app.store()?;
-    loop {
-        let Some(mut stored) = store.get::<Silence>(&path(id)).await? else {
-            return Ok(Some("there is no such silence".into()));
-        };
-        if let Some(first) = &stored.value.ended {
-            let by_other = format!("{} had ended it", first.by);
-            return Ok((first != ending).then_some(by_other));
-        }
-        stored.value.ended = Some(ending.clone());
-        let path = path(id);
-        match store
-            .replace(&path, &stored.value, &stored.etag, None)
-            .await
-        {
-            Ok(_) => return Ok(None),
-            Err(Error::Conflict(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

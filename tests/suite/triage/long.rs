@@ -16,7 +16,9 @@ async fn what_a_webhook_names_at_length_is_told_in_brief() {
     for name in ["alertRule", "description", "monitoringService"] {
         essentials[name] = json!(endless);
     }
-    let targets: Vec<String> = (0..50).map(|n| format!("/{n}/{}", "x\n".repeat(1000))).collect();
+    let targets: Vec<String> = (0..50)
+        .map(|n| format!("/{n}/{}", "x\n".repeat(1000)))
+        .collect();
     essentials["alertTargetIDs"] = json!(targets);
     essentials["alertId"] = json!(format!("/subscriptions/s/{}", "y\n".repeat(1000)));
     body["data"]["alertContext"] = json!({

@@ -73,7 +73,7 @@ async fn damage(app: &poolkeeper::app::App) {
 async fn a_silence_or_an_override_that_cannot_be_read_keeps_nobody_from_being_told() {
     let world = World::start_unrecorded().await;
     let clock = Clock::Fixed(utc(NOON));
-    let app = world.app(clock.clone());
+    let app = world.app(clock);
     let base = world.handler(clock).await;
     damage(&app).await;
     // What can be read holds all the same.
