@@ -38,7 +38,7 @@ impl Clock {
         Self::Following(Box::leak(Box::new(followed)))
     }
 
-    /// Asks an embedded estate for its time, once a second at most. Other clocks need no asking.
+    /// Asks an embedded estate for its time, some times a second at most. Other clocks need no asking.
     pub async fn catch_up(&self) {
         if let Self::Following(followed) = self {
             followed.catch_up().await;

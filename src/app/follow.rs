@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The estate is asked no more often than this.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+const AT_MOST_EVERY: Duration = Duration::from_millis(200);
 /// An estate that does not answer costs a request no more than this.
 const LIMIT: Duration = Duration::from_millis(500);
 /// A clock that is further ahead is no clock of an estate.
@@ -36,7 +36,7 @@ impl Followed {
         Utc::now() + TimeDelta::milliseconds(self.ahead_ms.load(Ordering::SeqCst))
     }
 
-    /// Asks the estate how far it is ahead, if nobody did within the last second. One that does not
+    /// Asks the estate how far it is ahead, if nobody did just now. One that does not
     /// say, such as a storage emulator, leaves the clock as it was.
     pub(super) async fn catch_up(&self) {
         let mut asked = self.asked.lock().await;

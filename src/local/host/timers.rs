@@ -17,10 +17,10 @@ use super::package::{Function, TimerTrigger};
 use crate::local::clock::Clock;
 
 /// The clock is looked at this often while waiting, so that one that jumps is noticed.
-const LOOK: Duration = Duration::from_millis(250);
-/// One that is this much late has jumped. The handler may know the old time for a second yet.
+const LOOK: Duration = Duration::from_millis(100);
+/// One that is this much late has jumped. The handler may know the old time for a moment yet.
 const JUMPED: chrono::TimeDelta = chrono::TimeDelta::seconds(3);
-const UNTIL_KNOWN: Duration = Duration::from_millis(1100);
+const UNTIL_KNOWN: Duration = Duration::from_millis(250);
 
 /// When each timer fires next. One that runs just now has no time.
 #[derive(Debug, Clone, Default)]

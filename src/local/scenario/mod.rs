@@ -46,6 +46,9 @@ struct Step {
     /// The clock goes on to this time of the estate's day first.
     #[serde(default)]
     until: Option<NaiveTimeText>,
+    /// So many minutes go by at once, after what the step does.
+    #[serde(default)]
+    later: u32,
     /// So many alert rules watch `agent-api` for an outage, until the scenario is over.
     #[serde(default)]
     storm: Option<u32>,
@@ -151,6 +154,9 @@ impl Stage<'_> {
                 tell(&format!("\n[{}] {say}", self.time(&http).await?));
             }
             self.act(&http, step, storm).await?;
+            if step.later > 0 {
+                self.advance(&http, i64::from(step.later) * 60).await?;
+            }
             let mut unseen: Vec<&String> = step.sees.iter().collect();
             for minute in 0..=step.minutes {
                 if minute > 0 {
