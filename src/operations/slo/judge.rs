@@ -60,6 +60,7 @@ pub(super) fn judge(
                 long,
                 short,
                 enough,
+                ..
             },
         ) => {
             let limit = factor.number();

@@ -10,21 +10,24 @@ mod memory;
 mod probes;
 mod rows;
 mod tell;
+mod whole;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, stream};
 
-pub use decide::{Decided, Heard, decide, retire};
-pub use memory::{Memory, Series};
+pub use decide::{Around, Decided, Heard, Inhibition, decide, retire};
+pub use memory::{Ended, Memory, Series};
 pub use probes::{Endpoint, Probes};
 pub use rows::Row;
 
 use crate::app::App;
-use crate::domain::{Class, Condition, Finding};
+use crate::domain::{Class, Condition, Finding, GroupKey, Signal};
 use crate::estate::{Estate, EvaluatorMode, Rule, Threshold};
+use crate::operations::incidents::{self, Status};
 use crate::store::{Created, Error, Stored};
 use gather::{Answers, Asked};
 use rows::Question;
@@ -33,6 +36,10 @@ use rows::Question;
 const ASKING: Duration = Duration::from_secs(30);
 /// And all of it together.
 const WHOLE: Duration = Duration::from_secs(45);
+/// So many signals are told before it is written down that they are.
+const TOGETHER: usize = 16;
+/// So many incidents are read at once.
+const AT_ONCE: usize = 16;
 
 /// What one tick came to.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -211,10 +218,15 @@ async fn evaluate(
             });
         }
     }
-    let decided = decide(rule, &heard, probes, memory.value, now);
+    let around = Around {
+        probes: *probes,
+        inhibitions: inhibitions(app, estate, rule).await?,
+        ended: ended(app, rule, &memory.value).await,
+    };
+    let decided = decide(rule, &heard, &around, memory.value, now);
     let path = document(&rule.name);
     memory.value = decided.memory;
-    memory.value.untold = decided.signals;
+    memory.value.untold.extend(decided.signals);
     memory.value.findings.clone_from(&decided.findings);
     // Remembered before it is told: whoever is killed between leaves it to the next tick.
     match app
@@ -243,37 +255,106 @@ async fn evaluate(
     Ok(())
 }
 
-/// Tells what is decided, and forgets that it is to be told. `false`: another process did.
+/// What fires of the rules that inhibit one. They were evaluated before it, by this tick or by whoever
+/// was first.
+async fn inhibitions(app: &App, estate: &Estate, rule: &Rule) -> anyhow::Result<Vec<Inhibition>> {
+    let mut found = Vec::new();
+    for source in &estate.rules {
+        if !source.enabled || !source.inhibits.contains(&rule.name) {
+            continue;
+        }
+        let stored = app.store()?.get::<Memory>(&document(&source.name)).await?;
+        let Some(stored) = stored else { continue };
+        found.extend(stored.value.firing().map(|series| Inhibition {
+            by: source.name.clone(),
+            stamp: series.stamp.clone(),
+            level: series.level,
+        }));
+    }
+    Ok(found)
+}
+
+/// When the newest incidents of what fires were ended, of those that are over. One that cannot be
+/// read keeps no rule from being evaluated.
+async fn ended(app: &App, rule: &Rule, memory: &Memory) -> BTreeMap<GroupKey, DateTime<Utc>> {
+    let keys: BTreeSet<GroupKey> = memory
+        .firing()
+        .map(|series| GroupKey {
+            rule: rule.name.clone(),
+            tenant: series.tenant.clone(),
+            resource: series.resource.clone(),
+        })
+        .collect();
+    let all: Vec<_> = keys
+        .into_iter()
+        .map(|key| async move {
+            match incidents::current(app, &key).await {
+                Ok(incident) => {
+                    let over = incident.filter(|one| one.status == Status::Resolved);
+                    over.and_then(|one| Some((key, one.resolved?)))
+                }
+                Err(error) => {
+                    tracing::warn!(%key, error = format!("{error:#}"), "not read");
+                    None
+                }
+            }
+        })
+        .collect();
+    let found = stream::iter(all).buffer_unordered(AT_ONCE);
+    let found = found.collect::<Vec<_>>().await;
+    found.into_iter().flatten().collect()
+}
+
+/// Tells what is decided, and forgets that it is to be told, a few at a time: whoever runs out of time
+/// over very many goes on where it was. What could not be told is kept, and keeps nothing else from
+/// being told. `false`: another process did it.
 async fn told(
     app: &App,
     path: &str,
     memory: &mut Stored<Memory>,
     tick: &mut Tick,
 ) -> anyhow::Result<bool> {
-    for signal in &memory.value.untold {
-        tell::tell(app, signal).await?;
-        let what = match signal.condition {
-            Condition::Fired => "fired",
-            Condition::Resolved => "ended",
-        };
-        tick.told.push(format!(
-            "{} {what} at {}: {}",
-            signal.key.rule, signal.priority, signal.title
-        ));
-    }
-    memory.value.untold.clear();
-    match app
-        .store()?
-        .replace(path, &memory.value, &memory.etag, None)
-        .await
-    {
-        Ok(etag) => {
-            memory.etag = etag;
-            Ok(true)
+    let mut rest = std::mem::take(&mut memory.value.untold);
+    let mut left: Vec<Signal> = Vec::new();
+    while !rest.is_empty() {
+        let later = rest.split_off(rest.len().min(TOGETHER));
+        let before = left.len();
+        let count = rest.len();
+        for signal in rest {
+            // What comes after something of the same key must not overtake it.
+            if left.iter().any(|one| one.key == signal.key) {
+                left.push(signal);
+                continue;
+            }
+            if let Err(error) = tell::tell(app, &signal).await {
+                let why = format!("tell `{}`: {error:#}", signal.title);
+                tracing::error!(rule = signal.key.rule, error = why, "not told");
+                tick.failed.push((signal.key.rule.clone(), why));
+                left.push(signal);
+                continue;
+            }
+            let what = match signal.condition {
+                Condition::Fired => "fired",
+                Condition::Resolved => "ended",
+            };
+            tick.told.push(format!(
+                "{} {what} at {}: {}",
+                signal.key.rule, signal.priority, signal.title
+            ));
         }
-        Err(Error::Conflict(_)) => Ok(false),
-        Err(error) => Err(error.into()),
+        rest = later;
+        memory.value.untold = left.iter().chain(&rest).cloned().collect();
+        if left.len() - before == count {
+            continue;
+        }
+        let store = app.store()?;
+        match store.replace(path, &memory.value, &memory.etag, None).await {
+            Ok(etag) => memory.etag = etag,
+            Err(Error::Conflict(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(true)
 }
 
 /// Ends what still fires of rules that are switched off or gone.

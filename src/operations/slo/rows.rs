@@ -51,6 +51,9 @@ pub enum Row {
         failed: i64,
         long: Option<f64>,
         short: Option<f64>,
+        /// Of the short window.
+        short_requests: i64,
+        short_failed: i64,
         enough: bool,
     },
     Errors {
@@ -231,6 +234,8 @@ impl Question {
                     failed: count("LongFailed")?,
                     long: number("LongBurn")?,
                     short: number("ShortBurn")?,
+                    short_requests: count("ShortRequests")?,
+                    short_failed: count("ShortFailed")?,
                     enough: enough()?,
                 }),
                 Self::Errors { .. } => rows.push(Row::Errors {
