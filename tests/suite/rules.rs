@@ -475,3 +475,17 @@ async fn an_outage_of_all_tenants_is_one_incident_and_what_is_left_of_it_is_each
     }
     assert_eq!(open(14).await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_read_stops_no_other_rule() {
+    let (world, settings) = given().await;
+    world.answers.when("ErrorRatePercent", Ok(rates(100)));
+    put(&world, "rules/gone.json", &json!({ "series": 5 })).await;
+    let base = world.handler_with(settings, Clock::Fixed(at(NOW))).await;
+    let told = world.tick(&base, "rules").await.to_string();
+    assert!(
+        told.contains("error-rate fired at high: tenant-a"),
+        "{told}"
+    );
+    assert!(told.contains("gone failed"), "{told}");
+}

@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::Probes;
-use super::judge::{Judged, Verdict, judge};
+use super::judge::{Judged, Verdict, judge, unheard};
 use super::memory::{Ended, Memory, Series};
 use super::rows::Row;
 use super::whole::whole;
 use super::words::span;
 use crate::domain::{Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
-use crate::estate::{Of, Rule, Threshold, Watch};
+use crate::estate::{Above, Of, Rule, Threshold, Watch};
 
 /// Names of violations that are remembered: more within two windows are one flood.
 const MOST_SEEN: usize = 20_000;
@@ -86,12 +86,15 @@ pub fn decide(
         }
         for answer in &answers {
             match &answer.rows {
-                Err(why) => round.deaf(level, &answer.stamp, why),
+                Err(why) => round.deaf(level, answer, why),
                 Ok(rows) if matches!(rule.watch, Watch::Boundary { .. }) => {
                     round.violations(level, &answer.stamp, rows);
                 }
                 Ok(rows) => round.rows(level, answer, rows),
             }
+        }
+        for answer in answers.iter().filter(|answer| answer.rows.is_ok()) {
+            round.memory.heard.insert(answer.stamp.clone(), now);
         }
         round.gone(level, &answers);
         round.memory.evaluated.insert(level.priority, now);
@@ -377,7 +380,8 @@ impl Round<'_> {
     }
 
     /// There is no answer: the rule is deaf there, and what fires goes on firing.
-    fn deaf(&mut self, level: &Threshold, stamp: &str, why: &str) {
+    fn deaf(&mut self, level: &Threshold, answer: &Heard, why: &str) {
+        let stamp = answer.stamp.as_str();
         let rule = &self.rule.name;
         self.findings.push(Finding::new(
             "rule-no-data",
@@ -385,6 +389,18 @@ impl Round<'_> {
             format!("{} could not be evaluated: {why}", level.priority),
         ));
         let now = self.now;
+        let heard = self.memory.heard.entry(stamp.to_owned()).or_insert(now);
+        *heard = now.min(*heard);
+        if let (Watch::Absence { silent_for }, Above::Silence { probes: both }) =
+            (self.rule.watch, level.above)
+            && now - *heard >= silent_for
+        {
+            // Whether the service tells nothing, or nobody can read it: nothing is known of it.
+            let (place, probes) = (answer.place.as_deref(), &self.around.probes);
+            let judged = unheard(silent_for, both, now - *heard, why, place, probes);
+            self.one(level, stamp, &judged);
+            return;
+        }
         let mut firing = Vec::new();
         for series in &mut self.memory.series {
             if series.firing && series.stamp == stamp && series.level == level.priority {

@@ -17,6 +17,9 @@ pub struct Memory {
     /// When each level was evaluated last.
     #[serde(default)]
     pub evaluated: BTreeMap<Priority, DateTime<Utc>>,
+    /// When each stamp answered last, or was asked first in vain.
+    #[serde(default)]
+    pub heard: BTreeMap<String, DateTime<Utc>>,
     /// What has been seen lately and what fires.
     #[serde(default)]
     pub series: Vec<Series>,

@@ -109,7 +109,8 @@ async fn all(app: &App) -> anyhow::Result<Tick> {
         asked.insert((stamp.name.clone(), fresh));
         for one in &due {
             for level in &one.levels {
-                asked.insert((stamp.name.clone(), Question::of(one.rule.watch, level)));
+                let question = one.question(level, &stamp.name, now);
+                asked.insert((stamp.name.clone(), question));
             }
         }
     }
@@ -142,6 +143,13 @@ struct Due<'a> {
     rule: &'a Rule,
     levels: Vec<&'a Threshold>,
     memory: Stored<Memory>,
+}
+
+impl Due<'_> {
+    fn question(&self, level: &Threshold, stamp: &str, now: DateTime<Utc>) -> Question {
+        let heard = self.memory.value.heard.get(stamp).copied();
+        Question::since(self.rule.watch, level, heard, now)
+    }
 }
 
 fn document(rule: &str) -> String {
@@ -196,16 +204,10 @@ async fn evaluate(
     now: DateTime<Utc>,
     tick: &mut Tick,
 ) -> anyhow::Result<()> {
-    let Due {
-        rule,
-        levels,
-        mut memory,
-    } = due;
     let mut heard = Vec::new();
-    for level in levels {
-        let question = Question::of(rule.watch, level);
+    for level in &due.levels {
         for stamp in &estate.stamps {
-            let asked = (stamp.name.clone(), question);
+            let asked = (stamp.name.clone(), due.question(level, &stamp.name, now));
             let rows = answers
                 .get(&asked)
                 .cloned()
@@ -218,6 +220,9 @@ async fn evaluate(
             });
         }
     }
+    let Due {
+        rule, mut memory, ..
+    } = due;
     let around = Around {
         probes: *probes,
         inhibitions: inhibitions(app, estate, rule).await?,
@@ -357,7 +362,8 @@ async fn told(
     Ok(true)
 }
 
-/// Ends what still fires of rules that are switched off or gone.
+/// Ends what still fires of rules that are switched off or gone. One of which the memory cannot be
+/// read keeps no other from being evaluated.
 async fn retire_others(
     app: &App,
     estate: &Estate,
@@ -372,33 +378,44 @@ async fn retire_others(
         if !never && rule.is_some_and(|rule| rule.enabled) {
             continue;
         }
-        let Some(mut memory) = store.get::<Memory>(&path).await? else {
-            continue;
-        };
-        if memory.value.series.is_empty()
-            && memory.value.evaluated.is_empty()
-            && memory.value.untold.is_empty()
-        {
-            continue;
+        if let Err(error) = retire_one(app, name, rule, &path, now, tick).await {
+            tick.failed.push((name.to_owned(), format!("{error:#}")));
         }
-        // Of what is gone it is not known whose it was; only boundary rules keep no series.
-        let class = rule.map_or(Class::Operations, |rule| rule.class);
-        let mut untold = std::mem::take(&mut memory.value.untold);
-        let decided = retire(name, class, memory.value, now);
-        untold.extend(decided.signals);
-        memory.value = decided.memory;
-        memory.value.untold = untold;
-        match store
-            .replace(&path, &memory.value, &memory.etag, None)
-            .await
-        {
-            Ok(etag) => memory.etag = etag,
-            Err(Error::Conflict(_)) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        told(app, &path, &mut memory, tick).await?;
     }
     Ok(())
+}
+
+async fn retire_one(
+    app: &App,
+    name: &str,
+    rule: Option<&Rule>,
+    path: &str,
+    now: DateTime<Utc>,
+    tick: &mut Tick,
+) -> anyhow::Result<()> {
+    let store = app.store()?;
+    let Some(mut memory) = store.get::<Memory>(path).await? else {
+        return Ok(());
+    };
+    if memory.value.series.is_empty()
+        && memory.value.evaluated.is_empty()
+        && memory.value.untold.is_empty()
+    {
+        return Ok(());
+    }
+    // Of what is gone it is not known whose it was; only boundary rules keep no series.
+    let class = rule.map_or(Class::Operations, |rule| rule.class);
+    let mut untold = std::mem::take(&mut memory.value.untold);
+    let decided = retire(name, class, memory.value, now);
+    untold.extend(decided.signals);
+    memory.value = decided.memory;
+    memory.value.untold = untold;
+    match store.replace(path, &memory.value, &memory.etag, None).await {
+        Ok(etag) => memory.etag = etag,
+        Err(Error::Conflict(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    told(app, path, &mut memory, tick).await.map(drop)
 }
 
 /// Resources as the estate writes them, where it has them.

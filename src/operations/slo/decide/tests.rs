@@ -847,3 +847,77 @@ fn what_fires_on_after_its_incident_was_ended_is_told_once_more() {
     assert_eq!(ended[0].occurrence, again[1].occurrence);
     assert!(story.memory.series.is_empty());
 }
+
+#[test]
+fn telemetry_that_nobody_can_read_is_missing_telemetry() {
+    let refused = Err("refused".to_owned());
+    for (name, failing, priority) in [
+        ("probes are well", 0, Priority::High),
+        ("probes fail", 2, Priority::Critical),
+    ] {
+        let mut story = Story::of("telemetry-missing");
+        story.probes = Probes {
+            failing,
+            known: 2,
+            since: None,
+        };
+        story.ticks(1, vec![newest(Some(2.0))]);
+        for minute in 2..16 {
+            assert_eq!(told(&story.tick(minute, &refused)), [], "{name} {minute}");
+        }
+        let signals = story.tick(16, &refused);
+        assert_eq!(
+            told(&signals),
+            [(Condition::Fired, priority, None)],
+            "{name}"
+        );
+        assert!(
+            signals[0]
+                .title
+                .contains("telemetry cannot be read for 15 min"),
+            "{}",
+            signals[0].title
+        );
+        for minute in 17..40 {
+            assert_eq!(told(&story.tick(minute, &refused)), [], "{name}");
+        }
+        let ended = story.ticks(5, vec![newest(Some(2.0))]);
+        assert_eq!(
+            told(&ended),
+            [(Condition::Resolved, priority, None)],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn violations_of_a_time_in_which_nobody_asked_are_looked_for_too() {
+    use super::super::rows::Question;
+    let rule = estate().rule("tenant-boundary").expect("a rule").clone();
+    let asked = |heard: Option<i64>| match Question::since(
+        rule.watch,
+        &rule.levels[0],
+        heard.map(at),
+        at(0),
+    ) {
+        Question::Violations { window } => window.num_minutes(),
+        other => panic!("{other:?}"),
+    };
+    for (name, heard, minutes) in [
+        ("never", None, 30),
+        ("a minute ago", Some(-1), 30),
+        ("a tick was missed", Some(-2), 30),
+        ("two hours ago", Some(-120), 30 + 121),
+        ("by a clock that was ahead", Some(60), 30),
+        ("a month ago", Some(-30 * 1440), 7 * 1440),
+    ] {
+        assert_eq!(asked(heard), minutes, "{name}");
+    }
+    // No answer is not heard.
+    let mut story = Story::of("tenant-boundary");
+    story.ticks(1, vec![]);
+    for minute in 2..20 {
+        story.tick(minute, &Err("refused".into()));
+    }
+    assert_eq!(story.memory.heard["jpe"], at(1));
+}
