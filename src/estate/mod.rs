@@ -27,7 +27,9 @@ pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
 pub use policy::Policy;
-pub use rules::{Above, Evaluator, EvaluatorMode, Response, Rule, Thousandths, Threshold, Watch};
+pub use rules::{
+    Above, Evaluator, EvaluatorMode, Of, Response, Rule, Thousandths, Threshold, Watch,
+};
 pub use target::{EstateTarget, Kind, Resource};
 pub use windows::QuietWindow;
 

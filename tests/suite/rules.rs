@@ -93,12 +93,8 @@ async fn each_fault_raises_what_it_should_and_nothing_else() {
         ("", &[][..]),
         (
             "outage,from=2026-10-05T05:30Z,for=30m",
-            &[
-                "availability critical tenant-a",
-                "availability critical tenant-b",
-                "error-rate high tenant-a",
-                "error-rate high tenant-b",
-            ],
+            // All tenants at once are one incident.
+            &["service-availability critical"],
         ),
         (
             "errors,tenant=tenant-a,share=0.3,from=2026-10-05T05:30Z,for=30m",
@@ -325,4 +321,171 @@ async fn where_azure_evaluates_nothing_is_asked_and_what_fired_here_ends() {
     assert!(told.contains("Azure evaluates the rules"), "{told}");
     assert!(told.contains("error-rate ended at high"), "{told}");
     assert_eq!(world.answers.asked().len(), asked);
+}
+
+/// Rows of the error rate, the same failures for both tenants.
+fn both(failed: i64) -> LogsTable {
+    let mut table = rates(failed);
+    let row = table.rows[0].clone();
+    table.rows[1] = row;
+    table.rows[1][0] = json!("tenant-b");
+    table
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_keeps_nothing_else_from_being_told() {
+    let (world, settings) = given().await;
+    world.answers.when("ErrorRatePercent", Ok(both(100)));
+    // Of the first tenant's incidents nothing can be read.
+    let key = poolkeeper::domain::GroupKey {
+        rule: "error-rate".into(),
+        tenant: Some("tenant-a".into()),
+        resource: None,
+    };
+    let path = format!("incident-keys/{}.json", key.hash());
+    put(&world, &path, &json!({ "number": "none" })).await;
+    let tick = async |minute: i64| {
+        let clock = Clock::Fixed(at(NOW) + Duration::minutes(minute));
+        let base = world.handler_with(settings.clone(), clock).await;
+        world.tick(&base, "rules").await.to_string()
+    };
+    let told = tick(0).await;
+    assert!(
+        told.contains("error-rate fired at high: tenant-b"),
+        "{told}"
+    );
+    assert!(told.contains("error-rate failed: tell `tenant-a"), "{told}");
+    // The rule goes on, and what is over meanwhile is told too.
+    world.answers.when("ErrorRatePercent", Ok(rates(100)));
+    let mut all = String::new();
+    for minute in 1..=6 {
+        all.push_str(&tick(minute).await);
+    }
+    assert!(all.contains("error-rate ended at high: tenant-b"), "{all}");
+    assert_eq!(memories(&world).await["error-rate"].untold.len(), 1);
+    // It can be read again.
+    let app = world.app(Clock::System);
+    let store = app.store().expect("a store");
+    store.delete(&path).await.expect("deleted");
+    let told = tick(7).await;
+    assert!(
+        told.contains("error-rate fired at high: tenant-a"),
+        "{told}"
+    );
+    assert!(memories(&world).await["error-rate"].untold.is_empty());
+}
+
+#[tokio::test]
+async fn who_ends_the_incident_of_what_still_fires_hears_once_that_it_does() {
+    use poolkeeper::operations::incidents::{self, Filter, Said, Status};
+    let (world, settings) = given().await;
+    world.answers.when("ErrorRatePercent", Ok(rates(100)));
+    let now = |minute: i64| Clock::Fixed(at(NOW) + Duration::minutes(minute));
+    let found = async |minute: i64| {
+        let app = World::app_with(&settings, now(minute));
+        let page = incidents::list(&app, &Filter::default(), None, 10).await;
+        page.expect("a page").incidents
+    };
+    for minute in 0..=12 {
+        let base = world.handler_with(settings.clone(), now(minute)).await;
+        world.tick(&base, "rules").await;
+        if minute == 2 {
+            let app = World::app_with(&settings, now(minute));
+            let id = found(minute).await[0].id.clone();
+            let said = incidents::say(&app, &id, &Said::Resolve, "operator", "it looks well");
+            said.await.expect("ended");
+        }
+        let found = found(minute).await;
+        let expected = match minute {
+            0..=1 => (1, Status::Open),
+            2..=4 => (1, Status::Resolved),
+            _ => (2, Status::Open),
+        };
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].fired, found[0].status),
+            expected,
+            "minute {minute}"
+        );
+    }
+    // All of it ends when the rule does.
+    world.answers.when("ErrorRatePercent", Ok(rates(0)));
+    for minute in 13..=17 {
+        let base = world.handler_with(settings.clone(), now(minute)).await;
+        world.tick(&base, "rules").await;
+    }
+    assert_eq!(found(17).await[0].status, Status::Resolved);
+}
+
+#[tokio::test]
+async fn an_outage_of_all_tenants_is_one_incident_and_what_is_left_of_it_is_each_tenants() {
+    use poolkeeper::operations::incidents::{self, Filter, Status};
+    let world = World::start().await;
+    let settings = world.settings_with_estate(|text| {
+        let mut kept = String::new();
+        for (index, part) in text.split("[[rules]]").enumerate() {
+            let name = part.trim_start().lines().next().unwrap_or_default();
+            if index == 0 {
+                kept.push_str(part);
+            } else if name.contains("error-rate") {
+                kept.push_str(&format!("[[rules]]{part}"));
+            } else if let Some(rest) = part.find("# What may be changed by itself") {
+                kept.push_str(&part[rest..]);
+            }
+        }
+        kept
+    });
+    let open = async |minute: i64| {
+        let clock = Clock::Fixed(at(NOW) + Duration::minutes(minute));
+        let base = world.handler_with(settings.clone(), clock.clone()).await;
+        world.tick(&base, "rules").await;
+        let app = World::app_with(&settings, clock);
+        let page = incidents::list(&app, &Filter::default(), None, 50).await;
+        let mut open = page.expect("a page").incidents;
+        open.retain(|one| one.status != Status::Resolved);
+        let of = |one: &incidents::Incident| {
+            let tenant = one.key.tenant.clone().unwrap_or_default();
+            format!("{} {tenant}", one.key.rule).trim_end().to_owned()
+        };
+        let mut names: Vec<String> = open.iter().map(of).collect();
+        names.sort();
+        names
+    };
+    world.answers.when("ErrorRatePercent", Ok(both(100)));
+    for minute in 0..5 {
+        assert_eq!(
+            open(minute).await,
+            ["service-error-rate"],
+            "minute {minute}"
+        );
+    }
+    // Only one tenant is not served yet: that is no trouble of the service.
+    world.answers.when("ErrorRatePercent", Ok(rates(100)));
+    for minute in 5..9 {
+        assert_eq!(
+            open(minute).await,
+            ["service-error-rate"],
+            "minute {minute}"
+        );
+    }
+    assert_eq!(open(9).await, ["error-rate tenant-a"]);
+    world.answers.when("ErrorRatePercent", Ok(rates(0)));
+    for minute in 10..14 {
+        assert_eq!(open(minute).await, ["error-rate tenant-a"]);
+    }
+    assert_eq!(open(14).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_memory_that_cannot_be_read_stops_no_other_rule() {
+    let (world, settings) = given().await;
+    world.answers.when("ErrorRatePercent", Ok(rates(100)));
+    put(&world, "rules/gone.json", &json!({ "series": 5 })).await;
+    let base = world.handler_with(settings, Clock::Fixed(at(NOW))).await;
+    let told = world.tick(&base, "rules").await.to_string();
+    assert!(
+        told.contains("error-rate fired at high: tenant-a"),
+        "{told}"
+    );
+    assert!(told.contains("gone failed"), "{told}");
 }

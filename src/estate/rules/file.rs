@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{EvaluatorMode, Response};
+use super::{EvaluatorMode, Of, Response};
 use crate::domain::{Class, Priority};
 
 /// What is watched.
@@ -33,6 +33,11 @@ pub(in crate::estate) struct Rule {
     pub(super) kind: Kind,
     /// Whose its incidents are. Boundary rules are always security.
     pub(super) class: Option<Class>,
+    /// burn_rate, error_rate: whether each tenant is judged by itself, or all of a stamp together.
+    pub(super) of: Option<Of>,
+    /// of service: rules after this one that tell of nothing new while it fires at least as urgently.
+    #[serde(default)]
+    pub(super) inhibits: Vec<String>,
     /// boundary: how urgent it is. absence: how urgent it is when probes fail as well.
     pub(super) priority: Option<Priority>,
     /// absence: how urgent missing telemetry is by itself.

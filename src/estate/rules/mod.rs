@@ -17,12 +17,27 @@ pub struct Rule {
     pub name: String,
     pub watch: Watch,
     pub class: Class,
+    pub of: Of,
+    /// While it fires at a stamp, these rules tell of nothing new there that is no more urgent. They
+    /// stand after it.
+    pub inhibits: Vec<String>,
     /// The most urgent first, each priority once.
     pub levels: Vec<Threshold>,
     /// Evaluations in a row without trouble after which it counts as ended.
     pub clear_after: u32,
     pub response: Response,
     pub enabled: bool,
+}
+
+/// Whose requests are judged together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// Those of each tenant, by themselves.
+    #[default]
+    Tenants,
+    /// Those of all tenants of a stamp: it fires when no single tenant explains it.
+    Service,
 }
 
 /// What a rule looks at.

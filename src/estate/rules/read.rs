@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 
 use super::file::{self, Kind};
-use super::{Above, Evaluator, Response, Rule, Thousandths, Threshold, Watch};
+use super::{Above, Evaluator, Of, Response, Rule, Thousandths, Threshold, Watch};
 use crate::domain::{Class, Priority};
 use crate::estate::{Reader, duration};
 
@@ -70,7 +70,35 @@ impl Reader<'_> {
             }
             rules.push(self.rule(rule, &key, evaluator));
         }
+        for (index, rule) in rules.iter().enumerate() {
+            for name in &rule.inhibits {
+                self.inhibited(index, rule, name, &rules);
+            }
+        }
         rules
+    }
+
+    /// Rules are evaluated in their order: what is inhibited stands after what inhibits it, so that
+    /// both are judged by the same minute, and none by itself.
+    fn inhibited(&mut self, index: usize, rule: &Rule, name: &str, all: &[Rule]) {
+        let key = format!("rules[{index}].inhibits");
+        if rule.of != Of::Service {
+            let message = "belongs to rules of the service: one tenant's trouble hides no other's";
+            self.tell(&key, message);
+            return;
+        }
+        match all.iter().position(|other| other.name == name) {
+            None => self.tell(&key, format!("names `{name}`, which is no rule")),
+            Some(place) if place <= index => {
+                let message = format!("names `{name}`, which does not stand after it");
+                self.tell(&key, message);
+            }
+            Some(place) if all[place].class == Class::Security => {
+                let message = format!("names `{name}`: what is security's is always told");
+                self.tell(&key, message);
+            }
+            Some(_) => {}
+        }
     }
 
     fn rule(&mut self, written: file::Rule, key: &str, evaluator: Evaluator) -> Rule {
@@ -111,6 +139,8 @@ impl Reader<'_> {
             name: written.name,
             watch,
             class,
+            of: written.of.unwrap_or_default(),
+            inhibits: written.inhibits,
             levels,
             clear_after,
             response: written.response,
@@ -121,7 +151,8 @@ impl Reader<'_> {
     /// Tells what is written and belongs to another kind of rule: it would be ignored.
     fn belongs(&mut self, rule: &file::Rule, key: &str) {
         use Kind::{Absence, Boundary, BurnRate, ErrorRate, P95, RequestUnits};
-        let fields: [(&str, bool, &[Kind]); 10] = [
+        let fields: [(&str, bool, &[Kind]); 11] = [
+            ("of", rule.of.is_some(), &[BurnRate, ErrorRate]),
             ("priority", rule.priority.is_some(), &[Boundary, Absence]),
             ("alone", rule.alone.is_some(), &[Absence]),
             (

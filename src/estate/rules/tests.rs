@@ -258,3 +258,50 @@ fn rules_that_could_never_fire_or_always_would_are_refused() {
     }
     assert_eq!(problems(&rule("p95", "for = 3")), Vec::<String>::new());
 }
+
+#[test]
+fn what_inhibits_what_is_checked() {
+    let service = |rest: &str| rule("error_rate", &format!("of = 'service'\n{rest}"));
+    let later = |kind: &str| format!("[[rules]]\nname = 'later'\nkind = '{kind}'\n");
+    for (name, text, expected) in [
+        (
+            "right",
+            service("inhibits = ['later']") + &later("error_rate"),
+            None,
+        ),
+        (
+            "no rule",
+            service("inhibits = ['later']"),
+            Some("`rules[0].inhibits` names `later`, which is no rule"),
+        ),
+        (
+            "one before it",
+            later("error_rate") + &service("inhibits = ['later']"),
+            Some("`rules[1].inhibits` names `later`, which does not stand after it"),
+        ),
+        (
+            "itself",
+            service("inhibits = ['r']"),
+            Some("`rules[0].inhibits` names `r`, which does not stand after it"),
+        ),
+        (
+            "security's",
+            service("inhibits = ['later']") + &later("boundary"),
+            Some("`rules[0].inhibits` names `later`: what is security's is always told"),
+        ),
+        (
+            "of tenants",
+            rule("error_rate", "inhibits = ['later']") + &later("error_rate"),
+            Some(
+                "`rules[0].inhibits` belongs to rules of the service: one tenant's trouble hides no other's",
+            ),
+        ),
+        (
+            "of what has no tenants",
+            rule("p95", "of = 'service'"),
+            Some("`rules[0].of` belongs to another kind of rule"),
+        ),
+    ] {
+        assert_eq!(problems(&text), Vec::from_iter(expected), "{name}");
+    }
+}

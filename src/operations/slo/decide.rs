@@ -1,20 +1,25 @@
 //! What a rule says, from what was heard and what it remembers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::Probes;
-use super::judge::{Judged, Verdict, judge};
-use super::memory::{Memory, Series};
+use super::judge::{Judged, Verdict, judge, unheard};
+use super::memory::{Ended, Memory, Series};
 use super::rows::Row;
+use super::whole::whole;
 use super::words::span;
 use crate::domain::{Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
-use crate::estate::{Rule, Threshold, Watch};
+use crate::estate::{Above, Of, Rule, Threshold, Watch};
 
 /// Names of violations that are remembered: more within two windows are one flood.
 const MOST_SEEN: usize = 20_000;
 /// Violations that one signal names.
 const MOST_NAMED: usize = 10;
+/// After so many evaluations that see it, whoever ended the incident of what goes on hears of it again.
+const AGAIN: u32 = 3;
 
 /// What telemetry of one stamp answered for one level.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +30,24 @@ pub struct Heard {
     pub place: Option<String>,
     /// Or why there is no answer.
     pub rows: Result<Vec<Row>, String>,
+}
+
+/// What else is known when a rule is judged.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Around {
+    pub probes: Probes,
+    /// What fires of the rules that inhibit this one.
+    pub inhibitions: Vec<Inhibition>,
+    /// When the newest incidents of what fires were ended, of those that are over.
+    pub ended: BTreeMap<GroupKey, DateTime<Utc>>,
+}
+
+/// A rule of the service that fires: its incident stands for those of its tenants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inhibition {
+    pub by: String,
+    pub stamp: String,
+    pub level: Priority,
 }
 
 /// What is to be told, and what is to be remembered.
@@ -41,17 +64,19 @@ pub struct Decided {
 pub fn decide(
     rule: &Rule,
     heard: &[Heard],
-    probes: &Probes,
+    around: &Around,
     memory: Memory,
     now: DateTime<Utc>,
 ) -> Decided {
     let mut round = Round {
         rule,
+        around,
         now,
         memory,
         fired: Vec::new(),
         ended: Vec::new(),
         findings: Vec::new(),
+        inhibited: BTreeMap::new(),
     };
     for level in &rule.levels {
         let mut answers: Vec<&Heard> = heard.iter().filter(|h| h.level == level.priority).collect();
@@ -61,17 +86,28 @@ pub fn decide(
         }
         for answer in &answers {
             match &answer.rows {
-                Err(why) => round.deaf(level, &answer.stamp, why),
+                Err(why) => round.deaf(level, answer, why),
                 Ok(rows) if matches!(rule.watch, Watch::Boundary { .. }) => {
                     round.violations(level, &answer.stamp, rows);
                 }
-                Ok(rows) => round.rows(level, answer, rows, probes),
+                Ok(rows) => round.rows(level, answer, rows),
             }
+        }
+        for answer in answers.iter().filter(|answer| answer.rows.is_ok()) {
+            round.memory.heard.insert(answer.stamp.clone(), now);
         }
         round.gone(level, &answers);
         round.memory.evaluated.insert(level.priority, now);
     }
     round.changed();
+    for (by, who) in std::mem::take(&mut round.inhibited) {
+        let count = who.len();
+        round.findings.push(Finding::new(
+            "rule-inhibited",
+            &rule.name,
+            format!("{count} in trouble: the incident of rule {by} stands for them"),
+        ));
+    }
     round.memory.series.retain(|s| s.firing || s.hits > 0);
     let mut signals = round.fired;
     signals.append(&mut round.ended);
@@ -84,21 +120,28 @@ pub fn decide(
 
 struct Round<'a> {
     rule: &'a Rule,
+    around: &'a Around,
     now: DateTime<Utc>,
     memory: Memory,
     fired: Vec<Signal>,
     ended: Vec<Signal>,
     findings: Vec<Finding>,
+    /// Who is in trouble and not told, by what stands for them.
+    inhibited: BTreeMap<String, BTreeSet<(String, Option<String>, Option<String>)>>,
 }
 
 impl Round<'_> {
-    fn rows(&mut self, level: &Threshold, answer: &Heard, rows: &[Row], probes: &Probes) {
+    fn rows(&mut self, level: &Threshold, answer: &Heard, rows: &[Row]) {
+        let (place, probes) = (answer.place.as_deref(), &self.around.probes);
+        let all: Vec<Judged> = match self.rule.of {
+            Of::Service => Vec::from_iter(whole(self.rule, level, rows, place, probes)),
+            Of::Tenants => rows
+                .iter()
+                .filter_map(|row| judge(self.rule, level, row, place, probes))
+                .collect(),
+        };
         let mut known = Vec::new();
-        for row in rows {
-            let place = answer.place.as_deref();
-            let Some(judged) = judge(self.rule, level, row, place, probes) else {
-                continue;
-            };
+        for judged in all {
             known.push((judged.tenant.clone(), judged.resource.clone()));
             self.one(level, &answer.stamp, &judged);
         }
@@ -145,10 +188,16 @@ impl Round<'_> {
                         calm: 0,
                         silent: None,
                         title: String::new(),
+                        ended: None,
                     });
                     self.memory.series.len() - 1
                 });
                 let window = self.rule.watch.window(level.above) + level.every;
+                let inhibition = self.around.inhibitions.iter();
+                let inhibition = inhibition
+                    .filter(|one| one.stamp == stamp && one.level >= level.priority)
+                    .map(|one| one.by.clone())
+                    .next();
                 let series = &mut self.memory.series[place];
                 // What was seen long ago and not since is not the same trouble.
                 if !series.firing && (series.hits == 0 || now - series.last_hit > window) {
@@ -158,7 +207,19 @@ impl Round<'_> {
                 series.last_hit = now;
                 series.calm = 0;
                 series.silent = None;
-                if !series.firing && series.hits >= level.holds && !covered {
+                if series.firing {
+                    self.goes_on(level, place, judged);
+                } else if series.hits >= level.holds && !covered {
+                    // Told as soon as nothing stands for it any more, if it is there still.
+                    if let Some(by) = inhibition {
+                        let who = (
+                            stamp.to_owned(),
+                            judged.tenant.clone(),
+                            judged.resource.clone(),
+                        );
+                        self.inhibited.entry(by).or_default().insert(who);
+                        return;
+                    }
                     series.firing = true;
                     series.title = title(judged);
                     let series = series.clone();
@@ -197,6 +258,40 @@ impl Round<'_> {
                 }
             }
         }
+    }
+
+    /// It fired before. If its incident was ended, it is told once more, as another occurrence.
+    fn goes_on(&mut self, level: &Threshold, place: usize, judged: &Judged) {
+        let now = self.now;
+        let series = &mut self.memory.series[place];
+        let key = GroupKey {
+            rule: self.rule.name.clone(),
+            tenant: series.tenant.clone(),
+            resource: series.resource.clone(),
+        };
+        let Some(at) = self.around.ended.get(&key).copied() else {
+            series.ended = None;
+            return;
+        };
+        let before = series.ended.filter(|ended| ended.at == at);
+        let hits = before.map_or(0, |ended| ended.hits) + 1;
+        series.ended = Some(Ended { at, hits });
+        if hits < AGAIN {
+            return;
+        }
+        series.ended = None;
+        let old = series.clone();
+        series.since = now;
+        let new = series.clone();
+        let why = "it goes on as another occurrence";
+        let end = self.ends(&old, why, format!("Its incident was ended; {why}."), vec![]);
+        self.fired.push(end);
+        let mut signal = self.fires(level, &new, judged);
+        signal.text.push_str(&format!(
+            " It goes on although its incident was ended at {}.",
+            at.format("%Y-%m-%d %H:%M UTC")
+        ));
+        self.fired.push(signal);
     }
 
     /// Each violation is told once; nothing here ends one.
@@ -285,7 +380,8 @@ impl Round<'_> {
     }
 
     /// There is no answer: the rule is deaf there, and what fires goes on firing.
-    fn deaf(&mut self, level: &Threshold, stamp: &str, why: &str) {
+    fn deaf(&mut self, level: &Threshold, answer: &Heard, why: &str) {
+        let stamp = answer.stamp.as_str();
         let rule = &self.rule.name;
         self.findings.push(Finding::new(
             "rule-no-data",
@@ -293,6 +389,18 @@ impl Round<'_> {
             format!("{} could not be evaluated: {why}", level.priority),
         ));
         let now = self.now;
+        let heard = self.memory.heard.entry(stamp.to_owned()).or_insert(now);
+        *heard = now.min(*heard);
+        if let (Watch::Absence { silent_for }, Above::Silence { probes: both }) =
+            (self.rule.watch, level.above)
+            && now - *heard >= silent_for
+        {
+            // Whether the service tells nothing, or nobody can read it: nothing is known of it.
+            let (place, probes) = (answer.place.as_deref(), &self.around.probes);
+            let judged = unheard(silent_for, both, now - *heard, why, place, probes);
+            self.one(level, stamp, &judged);
+            return;
+        }
         let mut firing = Vec::new();
         for series in &mut self.memory.series {
             if series.firing && series.stamp == stamp && series.level == level.priority {
@@ -309,7 +417,7 @@ impl Round<'_> {
         let since = series.silent.unwrap_or(self.now);
         self.findings.push(Finding::new(
             "rule-silent",
-            format!("{}, {}", self.rule.name, series.subject()),
+            format!("{}, {}", self.rule.name, self.subject(series)),
             format!(
                 "it still fires at {}, and there has been no data since {}: {why}; that is not taken for calm",
                 series.level,
@@ -366,7 +474,7 @@ impl Round<'_> {
         self.signal(
             series,
             Condition::Fired,
-            format!("{}: {}", series.subject(), title(judged)),
+            format!("{}: {}", self.subject(series), title(judged)),
             capitalized(text.trim_end()),
             facts,
             series.since,
@@ -388,7 +496,7 @@ impl Round<'_> {
                 .map(|t| ("tenant".to_owned(), t.clone())),
         );
         facts.extend(more);
-        let title = format!("{}: ended: {now}", series.subject());
+        let title = format!("{}: ended: {now}", self.subject(series));
         self.signal(series, Condition::Resolved, title, text, facts, self.now)
     }
 
@@ -427,6 +535,13 @@ impl Round<'_> {
         }
     }
 
+    fn subject(&self, series: &Series) -> String {
+        match self.rule.of {
+            Of::Service => format!("the service at stamp {}", series.stamp),
+            Of::Tenants => series.subject(),
+        }
+    }
+
     fn trust(&self, stamp: &str) -> Trust {
         Trust::Confirmed {
             how: format!(
@@ -462,18 +577,23 @@ pub fn retire(name: &str, class: Class, memory: Memory, now: DateTime<Utc>) -> D
             window: chrono::Duration::zero(),
         },
         class,
+        of: Of::Tenants,
+        inhibits: Vec::new(),
         levels: Vec::new(),
         clear_after: 1,
         response: crate::estate::Response::Notify,
         enabled: false,
     };
+    let around = Around::default();
     let mut round = Round {
         rule: &rule,
+        around: &around,
         now,
         memory,
         fired: Vec::new(),
         ended: Vec::new(),
         findings: Vec::new(),
+        inhibited: BTreeMap::new(),
     };
     match class {
         Class::Operations => round.end_all("the rule is switched off or gone", |_| true),

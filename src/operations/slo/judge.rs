@@ -60,6 +60,7 @@ pub(super) fn judge(
                 long,
                 short,
                 enough,
+                ..
             },
         ) => {
             let limit = factor.number();
@@ -263,6 +264,26 @@ fn silence(
             ("probes".into(), seen),
         ],
     }
+}
+
+/// Telemetry that nobody could read for so long, judged as telemetry that is missing.
+pub(super) fn unheard(
+    silent_for: Duration,
+    both: bool,
+    since: Duration,
+    why: &str,
+    place: Option<&str>,
+    probes: &Probes,
+) -> Judged {
+    let mut judged = silence(silent_for, both, None, place, probes);
+    judged.value = format!("telemetry cannot be read for {}", span(since));
+    if both && probes.failing > 0 {
+        judged.value.push_str(", and probes fail");
+    }
+    if let Some(newest) = judged.facts.first_mut() {
+        *newest = ("reason".into(), why.to_owned());
+    }
+    judged
 }
 
 fn beyond(value: f64, limit: Thousandths) -> Verdict {

@@ -17,6 +17,9 @@ pub struct Memory {
     /// When each level was evaluated last.
     #[serde(default)]
     pub evaluated: BTreeMap<Priority, DateTime<Utc>>,
+    /// When each stamp answered last, or was asked first in vain.
+    #[serde(default)]
+    pub heard: BTreeMap<String, DateTime<Utc>>,
     /// What has been seen lately and what fires.
     #[serde(default)]
     pub series: Vec<Series>,
@@ -50,6 +53,17 @@ pub struct Series {
     pub silent: Option<DateTime<Utc>>,
     /// As it was told when it fired.
     pub title: String,
+    /// Its incident was ended, and it goes on.
+    #[serde(default)]
+    pub ended: Option<Ended>,
+}
+
+/// The end of an incident of what goes on firing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub at: DateTime<Utc>,
+    /// Evaluations in a row that saw it since.
+    pub hits: u32,
 }
 
 impl Memory {

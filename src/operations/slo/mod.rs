@@ -10,21 +10,24 @@ mod memory;
 mod probes;
 mod rows;
 mod tell;
+mod whole;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, stream};
 
-pub use decide::{Decided, Heard, decide, retire};
-pub use memory::{Memory, Series};
+pub use decide::{Around, Decided, Heard, Inhibition, decide, retire};
+pub use memory::{Ended, Memory, Series};
 pub use probes::{Endpoint, Probes};
 pub use rows::Row;
 
 use crate::app::App;
-use crate::domain::{Class, Condition, Finding};
+use crate::domain::{Class, Condition, Finding, GroupKey, Signal};
 use crate::estate::{Estate, EvaluatorMode, Rule, Threshold};
+use crate::operations::incidents::{self, Status};
 use crate::store::{Created, Error, Stored};
 use gather::{Answers, Asked};
 use rows::Question;
@@ -33,6 +36,10 @@ use rows::Question;
 const ASKING: Duration = Duration::from_secs(30);
 /// And all of it together.
 const WHOLE: Duration = Duration::from_secs(45);
+/// So many signals are told before it is written down that they are.
+const TOGETHER: usize = 16;
+/// So many incidents are read at once.
+const AT_ONCE: usize = 16;
 
 /// What one tick came to.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -102,7 +109,8 @@ async fn all(app: &App) -> anyhow::Result<Tick> {
         asked.insert((stamp.name.clone(), fresh));
         for one in &due {
             for level in &one.levels {
-                asked.insert((stamp.name.clone(), Question::of(one.rule.watch, level)));
+                let question = one.question(level, &stamp.name, now);
+                asked.insert((stamp.name.clone(), question));
             }
         }
     }
@@ -135,6 +143,13 @@ struct Due<'a> {
     rule: &'a Rule,
     levels: Vec<&'a Threshold>,
     memory: Stored<Memory>,
+}
+
+impl Due<'_> {
+    fn question(&self, level: &Threshold, stamp: &str, now: DateTime<Utc>) -> Question {
+        let heard = self.memory.value.heard.get(stamp).copied();
+        Question::since(self.rule.watch, level, heard, now)
+    }
 }
 
 fn document(rule: &str) -> String {
@@ -189,16 +204,10 @@ async fn evaluate(
     now: DateTime<Utc>,
     tick: &mut Tick,
 ) -> anyhow::Result<()> {
-    let Due {
-        rule,
-        levels,
-        mut memory,
-    } = due;
     let mut heard = Vec::new();
-    for level in levels {
-        let question = Question::of(rule.watch, level);
+    for level in &due.levels {
         for stamp in &estate.stamps {
-            let asked = (stamp.name.clone(), question);
+            let asked = (stamp.name.clone(), due.question(level, &stamp.name, now));
             let rows = answers
                 .get(&asked)
                 .cloned()
@@ -211,10 +220,18 @@ async fn evaluate(
             });
         }
     }
-    let decided = decide(rule, &heard, probes, memory.value, now);
+    let Due {
+        rule, mut memory, ..
+    } = due;
+    let around = Around {
+        probes: *probes,
+        inhibitions: inhibitions(app, estate, rule).await?,
+        ended: ended(app, rule, &memory.value).await,
+    };
+    let decided = decide(rule, &heard, &around, memory.value, now);
     let path = document(&rule.name);
     memory.value = decided.memory;
-    memory.value.untold = decided.signals;
+    memory.value.untold.extend(decided.signals);
     memory.value.findings.clone_from(&decided.findings);
     // Remembered before it is told: whoever is killed between leaves it to the next tick.
     match app
@@ -243,40 +260,110 @@ async fn evaluate(
     Ok(())
 }
 
-/// Tells what is decided, and forgets that it is to be told. `false`: another process did.
+/// What fires of the rules that inhibit one. They were evaluated before it, by this tick or by whoever
+/// was first.
+async fn inhibitions(app: &App, estate: &Estate, rule: &Rule) -> anyhow::Result<Vec<Inhibition>> {
+    let mut found = Vec::new();
+    for source in &estate.rules {
+        if !source.enabled || !source.inhibits.contains(&rule.name) {
+            continue;
+        }
+        let stored = app.store()?.get::<Memory>(&document(&source.name)).await?;
+        let Some(stored) = stored else { continue };
+        found.extend(stored.value.firing().map(|series| Inhibition {
+            by: source.name.clone(),
+            stamp: series.stamp.clone(),
+            level: series.level,
+        }));
+    }
+    Ok(found)
+}
+
+/// When the newest incidents of what fires were ended, of those that are over. One that cannot be
+/// read keeps no rule from being evaluated.
+async fn ended(app: &App, rule: &Rule, memory: &Memory) -> BTreeMap<GroupKey, DateTime<Utc>> {
+    let keys: BTreeSet<GroupKey> = memory
+        .firing()
+        .map(|series| GroupKey {
+            rule: rule.name.clone(),
+            tenant: series.tenant.clone(),
+            resource: series.resource.clone(),
+        })
+        .collect();
+    let all: Vec<_> = keys
+        .into_iter()
+        .map(|key| async move {
+            match incidents::current(app, &key).await {
+                Ok(incident) => {
+                    let over = incident.filter(|one| one.status == Status::Resolved);
+                    over.and_then(|one| Some((key, one.resolved?)))
+                }
+                Err(error) => {
+                    tracing::warn!(%key, error = format!("{error:#}"), "not read");
+                    None
+                }
+            }
+        })
+        .collect();
+    let found = stream::iter(all).buffer_unordered(AT_ONCE);
+    let found = found.collect::<Vec<_>>().await;
+    found.into_iter().flatten().collect()
+}
+
+/// Tells what is decided, and forgets that it is to be told, a few at a time: whoever runs out of time
+/// over very many goes on where it was. What could not be told is kept, and keeps nothing else from
+/// being told. `false`: another process did it.
 async fn told(
     app: &App,
     path: &str,
     memory: &mut Stored<Memory>,
     tick: &mut Tick,
 ) -> anyhow::Result<bool> {
-    for signal in &memory.value.untold {
-        tell::tell(app, signal).await?;
-        let what = match signal.condition {
-            Condition::Fired => "fired",
-            Condition::Resolved => "ended",
-        };
-        tick.told.push(format!(
-            "{} {what} at {}: {}",
-            signal.key.rule, signal.priority, signal.title
-        ));
-    }
-    memory.value.untold.clear();
-    match app
-        .store()?
-        .replace(path, &memory.value, &memory.etag, None)
-        .await
-    {
-        Ok(etag) => {
-            memory.etag = etag;
-            Ok(true)
+    let mut rest = std::mem::take(&mut memory.value.untold);
+    let mut left: Vec<Signal> = Vec::new();
+    while !rest.is_empty() {
+        let later = rest.split_off(rest.len().min(TOGETHER));
+        let before = left.len();
+        let count = rest.len();
+        for signal in rest {
+            // What comes after something of the same key must not overtake it.
+            if left.iter().any(|one| one.key == signal.key) {
+                left.push(signal);
+                continue;
+            }
+            if let Err(error) = tell::tell(app, &signal).await {
+                let why = format!("tell `{}`: {error:#}", signal.title);
+                tracing::error!(rule = signal.key.rule, error = why, "not told");
+                tick.failed.push((signal.key.rule.clone(), why));
+                left.push(signal);
+                continue;
+            }
+            let what = match signal.condition {
+                Condition::Fired => "fired",
+                Condition::Resolved => "ended",
+            };
+            tick.told.push(format!(
+                "{} {what} at {}: {}",
+                signal.key.rule, signal.priority, signal.title
+            ));
         }
-        Err(Error::Conflict(_)) => Ok(false),
-        Err(error) => Err(error.into()),
+        rest = later;
+        memory.value.untold = left.iter().chain(&rest).cloned().collect();
+        if left.len() - before == count {
+            continue;
+        }
+        let store = app.store()?;
+        match store.replace(path, &memory.value, &memory.etag, None).await {
+            Ok(etag) => memory.etag = etag,
+            Err(Error::Conflict(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(true)
 }
 
-/// Ends what still fires of rules that are switched off or gone.
+/// Ends what still fires of rules that are switched off or gone. One of which the memory cannot be
+/// read keeps no other from being evaluated.
 async fn retire_others(
     app: &App,
     estate: &Estate,
@@ -291,33 +378,44 @@ async fn retire_others(
         if !never && rule.is_some_and(|rule| rule.enabled) {
             continue;
         }
-        let Some(mut memory) = store.get::<Memory>(&path).await? else {
-            continue;
-        };
-        if memory.value.series.is_empty()
-            && memory.value.evaluated.is_empty()
-            && memory.value.untold.is_empty()
-        {
-            continue;
+        if let Err(error) = retire_one(app, name, rule, &path, now, tick).await {
+            tick.failed.push((name.to_owned(), format!("{error:#}")));
         }
-        // Of what is gone it is not known whose it was; only boundary rules keep no series.
-        let class = rule.map_or(Class::Operations, |rule| rule.class);
-        let mut untold = std::mem::take(&mut memory.value.untold);
-        let decided = retire(name, class, memory.value, now);
-        untold.extend(decided.signals);
-        memory.value = decided.memory;
-        memory.value.untold = untold;
-        match store
-            .replace(&path, &memory.value, &memory.etag, None)
-            .await
-        {
-            Ok(etag) => memory.etag = etag,
-            Err(Error::Conflict(_)) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        told(app, &path, &mut memory, tick).await?;
     }
     Ok(())
+}
+
+async fn retire_one(
+    app: &App,
+    name: &str,
+    rule: Option<&Rule>,
+    path: &str,
+    now: DateTime<Utc>,
+    tick: &mut Tick,
+) -> anyhow::Result<()> {
+    let store = app.store()?;
+    let Some(mut memory) = store.get::<Memory>(path).await? else {
+        return Ok(());
+    };
+    if memory.value.series.is_empty()
+        && memory.value.evaluated.is_empty()
+        && memory.value.untold.is_empty()
+    {
+        return Ok(());
+    }
+    // Of what is gone it is not known whose it was; only boundary rules keep no series.
+    let class = rule.map_or(Class::Operations, |rule| rule.class);
+    let mut untold = std::mem::take(&mut memory.value.untold);
+    let decided = retire(name, class, memory.value, now);
+    untold.extend(decided.signals);
+    memory.value = decided.memory;
+    memory.value.untold = untold;
+    match store.replace(path, &memory.value, &memory.etag, None).await {
+        Ok(etag) => memory.etag = etag,
+        Err(Error::Conflict(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    told(app, path, &mut memory, tick).await.map(drop)
 }
 
 /// Resources as the estate writes them, where it has them.

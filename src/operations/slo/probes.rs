@@ -26,6 +26,9 @@ pub struct Endpoint {
     pub name: String,
     /// In a row.
     pub failures: u32,
+    /// It failed often enough, by its own measure, and has not been well often enough since.
+    #[serde(default)]
+    pub failing: bool,
     pub first_failure: Option<DateTime<Utc>>,
     pub checked: Option<DateTime<Utc>>,
 }
@@ -36,11 +39,12 @@ impl Probes {
     pub fn of(endpoints: &[Endpoint], now: DateTime<Utc>) -> Self {
         let mut probes = Self::default();
         for endpoint in endpoints {
-            if endpoint.checked.is_none_or(|at| now - at > STALE) {
+            let is_old = |at: DateTime<Utc>| (now - at).abs() > STALE;
+            if endpoint.checked.is_none_or(is_old) {
                 continue;
             }
             probes.known += 1;
-            if endpoint.failures >= FAILING {
+            if endpoint.failing || endpoint.failures >= FAILING {
                 probes.failing += 1;
                 probes.since = match (probes.since, endpoint.first_failure) {
                     (Some(a), Some(b)) => Some(a.min(b)),
@@ -77,6 +81,7 @@ mod tests {
         let one = |failures, minutes: i64| Endpoint {
             name: "e".into(),
             failures,
+            failing: false,
             first_failure: (failures > 0).then_some(now - Duration::minutes(9)),
             checked: Some(now - Duration::minutes(minutes)),
         };
@@ -86,6 +91,16 @@ mod tests {
             ("one that failed twice", vec![one(2, 1)], (0, 1)),
             ("one of two", vec![one(3, 1), one(0, 1)], (1, 2)),
             ("one long ago", vec![one(3, 6)], (0, 0)),
+            ("by a clock that was ahead", vec![one(3, -60)], (0, 0)),
+            (
+                "one that was well once since",
+                vec![Endpoint {
+                    failing: true,
+                    first_failure: Some(now),
+                    ..one(0, 1)
+                }],
+                (1, 1),
+            ),
         ] {
             let probes = Probes::of(&endpoints, now);
             assert_eq!((probes.failing, probes.known), (failing, known), "{name}");

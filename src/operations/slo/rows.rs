@@ -11,6 +11,8 @@ use crate::queries::{Param, ParamError, Query};
 const REQUESTS: &str = "AppRequests";
 /// Exported metrics come in steps of minutes; these are told apart.
 const STEP: Duration = Duration::minutes(5);
+/// How far back violations are looked for after a gap, at most.
+const FARTHEST: Duration = Duration::days(7);
 /// How far back the newest record is looked for, at least.
 const FRESH: Duration = Duration::hours(2);
 
@@ -51,6 +53,9 @@ pub enum Row {
         failed: i64,
         long: Option<f64>,
         short: Option<f64>,
+        /// Of the short window.
+        short_requests: i64,
+        short_failed: i64,
         enough: bool,
     },
     Errors {
@@ -124,6 +129,29 @@ impl Question {
             (Watch::Boundary { window }, _) => Self::Violations { window },
             (Watch::Absence { silent_for }, _) => Self::freshness(silent_for),
             (Watch::BurnRate { .. }, _) => unreachable!("levels of burn rates have two windows"),
+        }
+    }
+
+    /// What a level asks of a stamp that answered last at `heard`. Whatever violated the boundary while
+    /// nobody asked, or nobody answered, is looked for as well.
+    pub(super) fn since(
+        watch: Watch,
+        level: &Threshold,
+        heard: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let question = Self::of(watch, level);
+        let Self::Violations { window } = question else {
+            return question;
+        };
+        let gap = heard.map_or(Duration::zero(), |at| now - at);
+        if gap <= level.every * 2 {
+            return question;
+        }
+        // To whole minutes, so that the same minute is asked alike.
+        let gap = Duration::minutes(gap.num_minutes() + 1);
+        Self::Violations {
+            window: (window + gap).min(FARTHEST.max(window)),
         }
     }
 
@@ -231,6 +259,8 @@ impl Question {
                     failed: count("LongFailed")?,
                     long: number("LongBurn")?,
                     short: number("ShortBurn")?,
+                    short_requests: count("ShortRequests")?,
+                    short_failed: count("ShortFailed")?,
                     enough: enough()?,
                 }),
                 Self::Errors { .. } => rows.push(Row::Errors {

@@ -21,6 +21,8 @@ fn burn(tenant: &str, requests: i64, failed: i64) -> Row {
         failed,
         long: rate,
         short: rate,
+        short_requests: requests,
+        short_failed: failed,
         enough: requests >= 100,
     }
 }
@@ -72,6 +74,9 @@ struct Story {
     rule: Rule,
     memory: Memory,
     probes: Probes,
+    inhibitions: Vec<Inhibition>,
+    /// When the incident of everything that fires was ended, if it was.
+    ended: Option<i64>,
     findings: Vec<Finding>,
     minute: i64,
 }
@@ -82,6 +87,8 @@ impl Story {
             rule: estate().rule(name).expect("a rule").clone(),
             memory: Memory::default(),
             probes: Probes::default(),
+            inhibitions: Vec::new(),
+            ended: None,
             findings: Vec::new(),
             minute: 0,
         }
@@ -101,7 +108,20 @@ impl Story {
             })
             .collect();
         let memory = self.memory.clone();
-        let decided = decide(&self.rule, &heard, &self.probes, memory, at(minute));
+        let key = |series: &Series| GroupKey {
+            rule: self.rule.name.clone(),
+            tenant: series.tenant.clone(),
+            resource: series.resource.clone(),
+        };
+        let ended = self.ended.into_iter();
+        let around = Around {
+            probes: self.probes,
+            inhibitions: self.inhibitions.clone(),
+            ended: ended
+                .flat_map(|ended| memory.firing().map(move |series| (key(series), at(ended))))
+                .collect(),
+        };
+        let decided = decide(&self.rule, &heard, &around, memory, at(minute));
         // What is remembered survives the store.
         let json = serde_json::to_string(&decided.memory).expect("JSON");
         self.memory = serde_json::from_str(&json).expect("a memory");
@@ -608,7 +628,7 @@ fn a_level_or_a_stamp_that_is_gone_ends_what_fired_there() {
         place: None,
         rows: Ok(vec![errors("a", 1000, 100)]),
     }];
-    let decided = decide(&story.rule, &heard, &story.probes, story.memory, at(2));
+    let decided = decide(&story.rule, &heard, &Around::default(), story.memory, at(2));
     let conditions: Vec<Condition> = decided.signals.iter().map(|s| s.condition).collect();
     assert_eq!(conditions, [Condition::Fired, Condition::Resolved]);
     assert_eq!(decided.signals[0].key, decided.signals[1].key);
@@ -623,4 +643,281 @@ fn a_rule_that_is_switched_off_ends_what_it_fired_but_not_what_is_securitys() {
         assert_eq!(decided.signals.len(), expected, "{class:?}");
         assert!(decided.memory.series.is_empty() && decided.memory.evaluated.is_empty());
     }
+}
+
+#[test]
+fn the_service_is_in_trouble_when_no_tenant_alone_explains_it() {
+    use Priority::{Critical, High, Medium};
+    let bad = |tenant| burn(tenant, 200, 200);
+    for (name, rule, rows, expected) in [
+        ("nothing is asked", "service-availability", vec![], None),
+        (
+            "all fail",
+            "service-availability",
+            vec![bad("a"), bad("b"), bad("c")],
+            Some(Critical),
+        ),
+        (
+            "one of three fails",
+            "service-availability",
+            vec![bad("a"), burn("b", 200, 0), burn("c", 200, 0)],
+            None,
+        ),
+        (
+            "the largest fails",
+            "service-availability",
+            vec![burn("a", 90_000, 90_000), burn("b", 1000, 0)],
+            None,
+        ),
+        (
+            "there is one tenant",
+            "service-availability",
+            vec![bad("a")],
+            None,
+        ),
+        (
+            "each too small to be judged",
+            "service-availability",
+            (0..40).map(|_| burn("one of many", 5, 5)).collect(),
+            Some(Critical),
+        ),
+        (
+            "one failure each in a quiet hour",
+            "service-availability",
+            vec![burn("a", 100, 1), burn("b", 100, 1)],
+            None,
+        ),
+        (
+            "nobody asked for anything",
+            "service-availability",
+            vec![burn("a", 0, 0), burn("b", 0, 0)],
+            None,
+        ),
+        (
+            "six times as fast",
+            "service-availability",
+            vec![burn("a", 1000, 8), burn("b", 1000, 8)],
+            Some(High),
+        ),
+        (
+            "errors of all",
+            "service-error-rate",
+            vec![errors("a", 200, 100), errors("b", 200, 20)],
+            Some(High),
+        ),
+        (
+            "few errors of all",
+            "service-error-rate",
+            vec![errors("a", 1000, 8), errors("b", 1000, 7)],
+            Some(Medium),
+        ),
+        (
+            "errors of one",
+            "service-error-rate",
+            vec![errors("a", 200, 100), errors("b", 200, 0)],
+            None,
+        ),
+    ] {
+        let mut story = Story::of(rule);
+        let signals = story.ticks(6, rows);
+        let fired: Vec<_> = signals.iter().map(|s| s.priority).collect();
+        assert_eq!(fired, Vec::from_iter(expected), "{name}: {signals:#?}");
+        assert!(signals.iter().all(|s| s.key.tenant.is_none()), "{name}");
+    }
+    // Whom it hits most is said first.
+    let mut story = Story::of("service-availability");
+    let signals = story.ticks(1, vec![burn("a", 200, 150), burn("b", 300, 300)]);
+    assert!(
+        signals[0]
+            .title
+            .starts_with("the service at stamp jpe: error budget"),
+        "{}",
+        signals[0].title
+    );
+    let facts = &signals[0].facts;
+    let named = facts.iter().filter(|(name, _)| name == "a" || name == "b");
+    assert_eq!(
+        named
+            .map(|(name, text)| format!("{name}: {text}"))
+            .collect::<Vec<_>>(),
+        [
+            "b: 300 of 300 requests failed",
+            "a: 150 of 200 requests failed"
+        ]
+    );
+}
+
+#[test]
+fn what_was_everybodys_trouble_and_is_one_tenants_now_is_not_calm_without_evidence() {
+    let mut story = Story::of("service-error-rate");
+    let fired = story.ticks(1, vec![errors("a", 500, 500), errors("b", 500, 500)]);
+    assert_eq!(told(&fired).len(), 1);
+    // The other one has gone away, and only one still tries: nothing is known of the service.
+    let rows = vec![errors("a", 500, 500), errors("b", 0, 0)];
+    assert_eq!(told(&story.ticks(30, rows)), []);
+    assert!(story.findings.iter().any(|f| f.code == "rule-silent"));
+    // It is served again, and the first one is not.
+    let rows = vec![errors("a", 500, 500), errors("b", 500, 0)];
+    assert_eq!(
+        told(&story.ticks(5, rows)),
+        [(Condition::Resolved, Priority::High, None)]
+    );
+}
+
+#[test]
+fn while_the_service_fires_its_tenants_are_told_of_nothing_that_is_no_more_urgent() {
+    use Priority::{Critical, High, Medium};
+    let bad = || vec![errors("a", 200, 100), errors("b", 200, 100)];
+    let by = |stamp: &str, level| Inhibition {
+        by: "service-availability".into(),
+        stamp: stamp.into(),
+        level,
+    };
+    for (name, inhibitions, fires) in [
+        ("nothing fires", vec![], true),
+        ("as urgent", vec![by("jpe", High)], false),
+        ("more urgent", vec![by("jpe", Critical)], false),
+        ("less urgent", vec![by("jpe", Medium)], true),
+        ("at another stamp", vec![by("jpw", Critical)], true),
+        (
+            "one of two",
+            vec![by("jpe", Medium), by("jpe", Critical)],
+            false,
+        ),
+    ] {
+        let mut story = Story::of("error-rate");
+        story.inhibitions = inhibitions;
+        let fired = story.ticks(3, bad());
+        assert_eq!(fired.len(), if fires { 2 } else { 0 }, "{name}");
+        let says = |f: &Finding| {
+            f.code == "rule-inhibited" && f.message.starts_with("2 in trouble") && !fires
+        };
+        assert_eq!(story.findings.iter().any(says), !fires, "{name}");
+        // What is there still when that ends is told then, once.
+        story.inhibitions.clear();
+        let fired = story.ticks(3, bad());
+        assert_eq!(fired.len(), if fires { 0 } else { 2 }, "{name}");
+    }
+    // What ended with it is never told, and what was told before ends as ever.
+    let mut story = Story::of("error-rate");
+    let first = story.ticks(1, vec![errors("a", 200, 100)]);
+    assert_eq!(first.len(), 1);
+    story.inhibitions = vec![by("jpe", Critical)];
+    assert_eq!(told(&story.ticks(5, bad())), []);
+    let good = vec![errors("a", 200, 0), errors("b", 200, 0)];
+    let ended = story.ticks(9, good.clone());
+    assert_eq!(told(&ended), [(Condition::Resolved, High, Some("a"))]);
+    story.inhibitions.clear();
+    assert_eq!(told(&story.ticks(5, good)), []);
+}
+
+#[test]
+fn what_fires_on_after_its_incident_was_ended_is_told_once_more() {
+    let bad = || vec![errors("a", 1000, 100)];
+    let mut story = Story::of("error-rate");
+    let first = story.ticks(3, bad());
+    story.ended = Some(3);
+    assert_eq!(told(&story.ticks(2, bad())), []);
+    let again = story.ticks(1, bad());
+    assert_eq!(
+        told(&again),
+        [
+            (Condition::Resolved, Priority::High, Some("a")),
+            (Condition::Fired, Priority::High, Some("a"))
+        ]
+    );
+    assert_eq!(again[0].occurrence, first[0].occurrence);
+    assert_ne!(again[1].occurrence, first[0].occurrence);
+    assert!(
+        again[1]
+            .text
+            .contains("although its incident was ended at 2026-10-05 03:03 UTC")
+    );
+    // It is open again.
+    story.ended = None;
+    assert_eq!(told(&story.ticks(30, bad())), []);
+    // Ended again, and this time rightly.
+    story.ended = Some(36);
+    assert_eq!(told(&story.ticks(2, bad())), []);
+    let ended = story.ticks(9, vec![errors("a", 1000, 0)]);
+    assert_eq!(
+        told(&ended),
+        [(Condition::Resolved, Priority::High, Some("a"))]
+    );
+    assert_eq!(ended[0].occurrence, again[1].occurrence);
+    assert!(story.memory.series.is_empty());
+}
+
+#[test]
+fn telemetry_that_nobody_can_read_is_missing_telemetry() {
+    let refused = Err("refused".to_owned());
+    for (name, failing, priority) in [
+        ("probes are well", 0, Priority::High),
+        ("probes fail", 2, Priority::Critical),
+    ] {
+        let mut story = Story::of("telemetry-missing");
+        story.probes = Probes {
+            failing,
+            known: 2,
+            since: None,
+        };
+        story.ticks(1, vec![newest(Some(2.0))]);
+        for minute in 2..16 {
+            assert_eq!(told(&story.tick(minute, &refused)), [], "{name} {minute}");
+        }
+        let signals = story.tick(16, &refused);
+        assert_eq!(
+            told(&signals),
+            [(Condition::Fired, priority, None)],
+            "{name}"
+        );
+        assert!(
+            signals[0]
+                .title
+                .contains("telemetry cannot be read for 15 min"),
+            "{}",
+            signals[0].title
+        );
+        for minute in 17..40 {
+            assert_eq!(told(&story.tick(minute, &refused)), [], "{name}");
+        }
+        let ended = story.ticks(5, vec![newest(Some(2.0))]);
+        assert_eq!(
+            told(&ended),
+            [(Condition::Resolved, priority, None)],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn violations_of_a_time_in_which_nobody_asked_are_looked_for_too() {
+    use super::super::rows::Question;
+    let rule = estate().rule("tenant-boundary").expect("a rule").clone();
+    let asked = |heard: Option<i64>| match Question::since(
+        rule.watch,
+        &rule.levels[0],
+        heard.map(at),
+        at(0),
+    ) {
+        Question::Violations { window } => window.num_minutes(),
+        other => panic!("{other:?}"),
+    };
+    for (name, heard, minutes) in [
+        ("never", None, 30),
+        ("a minute ago", Some(-1), 30),
+        ("a tick was missed", Some(-2), 30),
+        ("two hours ago", Some(-120), 30 + 121),
+        ("by a clock that was ahead", Some(60), 30),
+        ("a month ago", Some(-30 * 1440), 7 * 1440),
+    ] {
+        assert_eq!(asked(heard), minutes, "{name}");
+    }
+    // No answer is not heard.
+    let mut story = Story::of("tenant-boundary");
+    story.ticks(1, vec![]);
+    for minute in 2..20 {
+        story.tick(minute, &Err("refused".into()));
+    }
+    assert_eq!(story.memory.heard["jpe"], at(1));
 }
