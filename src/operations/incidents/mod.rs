@@ -6,6 +6,7 @@
 //! whenever something happens and by the minute tick.
 
 mod absorb;
+mod ahead;
 mod corroborate;
 mod hold;
 mod plan;
@@ -23,6 +24,7 @@ mod tick;
 mod triage;
 mod view;
 
+pub use ahead::Ahead;
 pub use corroborate::corroborate;
 pub use record::{AlertRecord, Target};
 pub use say::{Refusal, Said, say};
