@@ -31,6 +31,7 @@ mod processes;
 mod queries;
 mod quiet;
 mod recovery;
+mod retention;
 mod rules;
 mod store;
 mod telemetry;

@@ -8,6 +8,7 @@
 mod absorb;
 mod ahead;
 mod corroborate;
+mod forget;
 mod hold;
 mod plan;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod view;
 
 pub use ahead::Ahead;
 pub use corroborate::corroborate;
+pub use forget::{Forgotten, forget};
 pub use record::{AlertRecord, Target};
 pub use say::{Refusal, Said, say};
 pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};

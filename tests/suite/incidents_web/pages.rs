@@ -224,7 +224,7 @@ async fn an_incident_says_who_is_told_next_and_leads_to_who_is_on_call_and_back(
         .parse()
         .expect("a time");
     let app = world.app(Clock::Fixed(then));
-    poolkeeper::operations::incidents::tick(&app)
+    poolkeeper::operations::incidents::tick(&app, std::time::Duration::from_secs(60))
         .await
         .expect("a tick");
     let base = world.handler(Clock::Fixed(then)).await;
