@@ -207,11 +207,32 @@ mod tests {
                 .map(|(at, who)| (*at, (*who).to_owned()))
                 .collect()
         };
+        let (l2, architect) = ("L2 (l2-a)", "architect (architect-a)");
         for (name, trust, happened, expected) in [
-            ("open", confirmed(), vec![], told(&[])),
-            ("acknowledged", confirmed(), vec![(5, ack)], told(&[])),
-            ("quiet", confirmed(), vec![(0, quiet)], told(&[])),
-            ("mitigated", confirmed(), vec![(5, mitigated)], told(&[])),
+            (
+                "open",
+                confirmed(),
+                vec![],
+                told(&[(60, ""), (120, architect), (180, architect)]),
+            ),
+            (
+                "acknowledged before anybody was told",
+                confirmed(),
+                vec![(5, ack)],
+                told(&[(60, l2), (120, ""), (180, architect)]),
+            ),
+            (
+                "quiet",
+                confirmed(),
+                vec![(0, quiet)],
+                told(&[(45, l2), (105, ""), (165, architect)]),
+            ),
+            (
+                "mitigated, and it still fires",
+                confirmed(),
+                vec![(5, mitigated)],
+                told(&[(1445, l2), (2885, l2), (4325, l2)]),
+            ),
             ("over", confirmed(), vec![(5, resolved)], told(&[])),
             (
                 "denied",
