@@ -274,6 +274,10 @@ fn whole(shown: &Shown, now: DateTime<Utc>, zone: Tz) -> String {
         plain(&incident.text),
         plain(&incident.key.to_string())
     );
+    if let Some(next) = &shown.told_next {
+        let sentence = next.sentence(&at(next.at, zone), shown.status_now);
+        out.push_str(&format!("next      {}\n", plain(&sentence)));
+    }
     for (name, value) in &incident.facts {
         out.push_str(&format!("fact      {}: {}\n", plain(name), plain(value)));
     }

@@ -40,6 +40,9 @@ pub(super) struct File {
     /// How incidents are merged, escalated and told.
     #[serde(default)]
     pub(super) incidents: super::incidents::Written,
+    /// How long what is over is kept.
+    #[serde(default)]
+    pub(super) retention: super::retention::Written,
     /// What is probed each minute, and how what fails is repaired.
     #[serde(default)]
     pub(super) health: Health,

@@ -9,6 +9,7 @@ mod incidents;
 mod logs;
 mod oncall;
 mod policy;
+mod retention;
 mod rules;
 mod target;
 mod windows;
@@ -27,6 +28,7 @@ pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
 pub use oncall::{Calendar, Duty, Hours, Level, OnCall, Person, Shift, Turns};
 pub use policy::Policy;
+pub use retention::Retention;
 pub use rules::{
     Above, Evaluator, EvaluatorMode, Of, Response, Rule, Thousandths, Threshold, Watch,
 };
@@ -56,6 +58,8 @@ pub struct Estate {
     /// The ways by which people and ticket systems are told.
     pub channels: Vec<Channel>,
     pub incidents: IncidentPolicy,
+    /// How long what is over is kept.
+    pub retention: Retention,
     pub health: Health,
     pub evaluator: Evaluator,
     /// What is watched, in the order of the file.
@@ -287,6 +291,7 @@ impl Reader<'_> {
         let channels = self.channels(file.channels, &ids);
         let incidents = self.incidents(file.incidents);
         self.reachable(&incidents, &oncall, &channels, &tenants);
+        let retention = self.retention(&file.retention);
         let health = self.health(file.health, &resources, &tenants);
         let evaluator = self.evaluator(&file.evaluator);
         let rules = self.rules(file.rules, evaluator);
@@ -313,6 +318,7 @@ impl Reader<'_> {
             windows,
             channels,
             incidents,
+            retention,
             health,
             evaluator,
             rules,

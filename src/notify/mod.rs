@@ -16,7 +16,7 @@ mod words;
 pub use channels::Ticket;
 pub(crate) use http::client;
 pub use outbox::{
-    Attempt, Delivered, Drained, Outcome, Told, ToldState, Waiting, deliver, drain, pending, post,
-    told,
+    Attempt, Delivered, Drained, Outcome, Told, ToldState, Waiting, deliver, drain, forget, kept,
+    last_posted, pending, post, told,
 };
 pub use trial::{Answered, Trial, trial};

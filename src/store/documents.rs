@@ -97,6 +97,31 @@ impl Store {
         }
     }
 
+    /// Deletes the version that was read. One that is not there counts as deleted.
+    ///
+    /// Errors: [`Error::Conflict`] if it is not the newest any more; [`Error::NotOurs`] if somebody
+    /// holds it.
+    pub async fn delete_version(&self, path: &str, etag: &Etag) -> Result<(), Error> {
+        let blob = self.blob(path);
+        let delete = || async {
+            let options = BlobClientDeleteOptions {
+                if_match: Some(etag.0.clone()),
+                ..Default::default()
+            };
+            blob.delete(Some(options)).await
+        };
+        let Err(error) = tried(delete).await.result else {
+            return Ok(());
+        };
+        let (status, code) = answer(&error);
+        match (status.map(u16::from), code) {
+            (Some(404), _) => Ok(()),
+            (_, Some(code)) if code.starts_with("Lease") => Err(Error::NotOurs(path.to_owned())),
+            (Some(409 | 412), _) => Err(Error::Conflict(path.to_owned())),
+            _ => Err(Error::from_sdk(format!("delete `{path}`"), &error)),
+        }
+    }
+
     /// The names that begin with `prefix`, in order, at most `most` of them (1 to 5,000).
     pub async fn list(
         &self,

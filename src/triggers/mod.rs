@@ -82,6 +82,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/work", post(queue::work))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&app),
+            session::forget_ended,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&app),
             on_time,
         ))
         .with_state(app);

@@ -1,4 +1,4 @@
-//! `/api/oncall`: who is on duty, as JSON or as a calendar, and overrides.
+//! `/api/oncall`: who is on duty, as JSON, a page or a calendar, and overrides.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::incidents::{on_call, wants_page};
 use super::principal::who;
 use super::web::{Problem, read, run_key};
 use crate::app::App;
@@ -83,6 +84,9 @@ pub(super) async fn show(
             let why = format!("there is no level `{level}`");
             return Err(Problem::new(StatusCode::NOT_FOUND, why));
         }
+    }
+    if wants_page(&headers) {
+        return on_call(&app, &headers, roster);
     }
     Ok(Json(roster).into_response())
 }

@@ -53,7 +53,7 @@ pub(super) struct Caller {
 /// The verified name of whoever sent a request that changes something.
 ///
 /// Errors: 401 with what to do, if nobody vouches for them; 403 if all that does is a cookie, and
-/// nothing says that a page of ours sent it.
+/// nothing says that a page of ours sent it; or as [`meant`].
 pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
     let caller = caller(app, headers)?;
     if caller.means == Means::Cookie && origin(headers) != Origin::Ours {
@@ -62,29 +62,41 @@ pub(super) fn who(app: &App, headers: &HeaderMap) -> Result<String, Problem> {
             "a cookie counts for what a page from here sends: send x-poolkeeper-key",
         ));
     }
-    is_meant(&caller, headers)?;
+    meant(&caller, headers)?;
     Ok(caller.name)
 }
 
-/// Whether a request that is no form of ours was meant by whom the platform vouches for: a browser
-/// brings the platform's cookie along for any page. What that page may send without being asked first
-/// is never `application/json`.
+/// Whether a request that is no form was meant by whoever the platform has authenticated.
 ///
-/// Errors: 415, with what to send.
-pub(super) fn is_meant(caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
-    if caller.means != Means::Platform || origin(headers) == Origin::Ours {
+/// The platform does so by a cookie, too, which a browser adds to whatever a page of anybody sends:
+/// as a form or as plain text. JSON it sends to another site only if that allows it, which we never
+/// do. And where a cookie came along, a browser sent it, which then says from where; programs send
+/// a bearer token.
+/// Source: Fetch Standard, "CORS-safelisted request-header" and "CORS-preflight fetch".
+///
+/// Errors: 415 if it is no JSON; 403 if nothing says that a page of ours sent it.
+pub(super) fn meant(caller: &Caller, headers: &HeaderMap) -> Result<(), Problem> {
+    if caller.means != Means::Platform {
         return Ok(());
     }
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    // Many clients name a charset beside it.
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
-        return Ok(());
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "what changes something is sent as `content-type: application/json`",
+        ));
     }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "what changes something is sent as `content-type: application/json`",
-    ))
+    match origin(headers) {
+        Origin::Ours => Ok(()),
+        Origin::Unsaid if !headers.contains_key(header::COOKIE) => Ok(()),
+        Origin::Unsaid | Origin::Foreign => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "nothing says that a page from here sent this: programs send a bearer token and no cookie",
+        )),
+    }
 }
 
 /// Whoever sent a request, and by what they are known. For what changes something, by a cookie,
@@ -152,33 +164,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_browser_may_have_been_made_to_send_is_not_meant() {
-        let json = Some("application/json; charset=utf-8");
-        for (name, means, site, kind, meant) in [
-            ("a program", Means::Platform, None, json, true),
+    fn what_a_browser_could_have_been_made_to_send_is_not_taken_for_meant() {
+        let by = |means| Caller {
+            name: "ann".into(),
+            means,
+        };
+        let json = Some("application/json");
+        let ours = Some("same-origin");
+        for (name, means, kind, site, cookie, expected) in [
+            ("a page of ours", Means::Platform, json, ours, true, None),
+            ("a program", Means::Platform, json, None, false, None),
             (
-                "text of another page",
+                "a browser that does not say",
                 Means::Platform,
-                None,
-                Some("text/plain"),
-                false,
-            ),
-            ("nothing at all", Means::Platform, None, None, false),
-            (
-                "JSON in disguise",
-                Means::Platform,
-                None,
-                Some("text/plain; application/json"),
-                false,
-            ),
-            (
-                "a page of ours",
-                Means::Platform,
-                Some("same-origin"),
+                json,
                 None,
                 true,
+                Some(403),
             ),
-            ("a key", Means::Key, None, None, true),
+            (
+                "another site",
+                Means::Platform,
+                json,
+                Some("cross-site"),
+                true,
+                Some(403),
+            ),
+            (
+                "a subdomain",
+                Means::Platform,
+                json,
+                Some("same-site"),
+                true,
+                Some(403),
+            ),
+            (
+                "plain text",
+                Means::Platform,
+                Some("text/plain"),
+                ours,
+                true,
+                Some(415),
+            ),
+            (
+                "plain text that mentions JSON",
+                Means::Platform,
+                Some("text/plain; application/json"),
+                ours,
+                true,
+                Some(415),
+            ),
+            (
+                "JSON with a charset",
+                Means::Platform,
+                Some("application/json; charset=utf-8"),
+                ours,
+                true,
+                None,
+            ),
+            ("no kind", Means::Platform, None, None, false, Some(415)),
+            ("a key", Means::Key, None, None, false, None),
         ] {
             let mut headers = HeaderMap::new();
             let mut put = |name: &'static str, value: Option<&'static str>| {
@@ -186,13 +231,14 @@ mod tests {
                     headers.insert(name, header::HeaderValue::from_static(value));
                 }
             };
-            put("sec-fetch-site", site);
+            put("host", Some("pool.example"));
             put("content-type", kind);
-            let caller = Caller {
-                name: "ann".into(),
-                means,
-            };
-            assert_eq!(is_meant(&caller, &headers).is_ok(), meant, "{name}");
+            put("sec-fetch-site", site);
+            put("cookie", cookie.then_some("AppServiceAuthSession=x"));
+            let came = meant(&by(means), &headers)
+                .err()
+                .map(|p| p.status().as_u16());
+            assert_eq!(came, expected, "{name}");
         }
     }
 

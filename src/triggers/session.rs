@@ -2,9 +2,20 @@
 //!
 //! A browser sends no header of ours, so that there the key of a person is given once and a cookie
 //! stands for it. The cookie is no key: it names a person and an end, under a signature that only
-//! their key makes. Nothing of it is kept, and another key ends it.
+//! their key makes. Nothing of it is kept until they sign out: then it is written down, until it
+//! would have ended anyway, so that whoever copied the cookie is signed out as well. Another key ends
+//! it, too.
+//!
+//! How often somebody tries to sign in is not limited: a key has at least sixteen characters and
+//! whoever guesses may as well do so with the header of programs, while a limit is one more way to
+//! keep those out who are on duty.
 
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
@@ -14,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::app::App;
 use crate::config::Secret;
-use crate::store::Created;
+use crate::store::{Created, Error};
 
 const NAME: &str = "poolkeeper-session";
 /// How long a cookie counts, hours.
@@ -78,10 +89,13 @@ fn key_of<'a>(app: &'a App, name: &str) -> Option<&'a str> {
 /// The header that signs `name` in; `None` if they are nobody here.
 pub(super) fn begin(app: &App, name: &str) -> Option<String> {
     let until = end(app.clock.now(), SESSION);
-    let signed = signature(sign(key_of(app, name)?, "session", &[name, &until]));
+    // So that each session is one of its own, to be ended alone.
+    let number = uuid::Uuid::new_v4().simple().to_string();
+    let parts = [name, &until, &number];
+    let signed = signature(sign(key_of(app, name)?, "session", &parts));
     let name = BASE64_URL_SAFE_NO_PAD.encode(name);
     Some(format!(
-        "{NAME}={name}.{until}.{signed}; Path=/api; HttpOnly; SameSite=Strict"
+        "{NAME}={name}.{until}.{number}.{signed}; Path=/api; HttpOnly; SameSite=Strict"
     ))
 }
 
@@ -104,9 +118,10 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 /// Who is signed in by a cookie that a key of ours signed and that is not over.
 pub(super) fn signed_in(app: &App, headers: &HeaderMap) -> Option<String> {
     let mut parts = cookie(headers)?.split('.');
-    let (name, until, signed) = (parts.next()?, parts.next()?, parts.next()?);
+    let (name, until) = (parts.next()?, parts.next()?);
+    let (number, signed) = (parts.next()?, parts.next()?);
     let name = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(name).ok()?).ok()?;
-    let mac = sign(key_of(app, &name)?, "session", &[&name, until]);
+    let mac = sign(key_of(app, &name)?, "session", &[&name, until, number]);
     let holds =
         parts.next().is_none() && is_signature(mac, signed) && !is_over(until, app.clock.now());
     holds.then_some(name)
@@ -142,6 +157,69 @@ async fn form(
         Some(key) if !app.config.principals.easy_auth => sign(key, "form", &[by, session, until]),
         _ => sign(&form_key(app).await?, "form", &[by, until]),
     })
+}
+
+/// Where it is kept that a session was ended, by when it would have ended: the oldest come first.
+const ENDED: &str = "controls/sign-outs/";
+
+/// A session that was ended.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    at: DateTime<Utc>,
+}
+
+/// Where a session's end is kept; `None` if there is none, or it counts for nothing anyway.
+fn ended_path(app: &App, headers: &HeaderMap) -> Option<String> {
+    signed_in(app, headers)?;
+    let cookie = cookie(headers)?;
+    // Of a cookie that somebody is signed in by: the time has been compared to be a number.
+    let until: i64 = cookie.split('.').nth(1)?.parse().ok()?;
+    let hash = crate::journal::Hash::of(cookie.as_bytes());
+    Some(format!("{ENDED}{until:012}-{}.json", hash.as_str()))
+}
+
+/// Ends a session wherever its cookie has got to, and forgets of others what has ended by itself.
+/// Without a session nothing is to be done. Safe to repeat.
+///
+/// Errors: the store; then the session goes on.
+pub(super) async fn sign_out(app: &App, headers: &HeaderMap) -> Result<(), Error> {
+    let Some(path) = ended_path(app, headers) else {
+        return Ok(());
+    };
+    let (store, now) = (app.store()?, app.clock.now());
+    store.create(&path, &Ended { at: now }).await?;
+    for name in store.list(ENDED, None, 20).await?.names {
+        let until = name.strip_prefix(ENDED).and_then(|rest| rest.get(..12));
+        if until.is_some_and(|until| is_over(until, now)) {
+            store.delete(&name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the cookie away from a request if its session was ended: to everything behind this nobody
+/// is signed in. Costs one read of the store for requests that have a cookie of ours which counts.
+pub(super) async fn forget_ended(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    if let Some(path) = ended_path(&app, headers) {
+        let ended = match app.store() {
+            Ok(store) => store.bytes(&path).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                request.headers_mut().remove(header::COOKIE);
+            }
+            // Whether it counts is not known, so nothing is done by it.
+            Err(error) => return super::incidents::refusal(headers, error.into()),
+        }
+    }
+    next.run(request).await
 }
 
 /// What every form of a page for `by` carries.

@@ -111,11 +111,11 @@ pub(super) async fn same_origin(request: Request, next: Next) -> Response {
         && request.method() != Method::HEAD
         && origin(request.headers()) == Origin::Foreign
     {
-        return Problem::new(
+        let problem = Problem::new(
             StatusCode::FORBIDDEN,
             "requests that change something are not taken from other sites",
-        )
-        .into_response();
+        );
+        return super::incidents::refusal(request.headers(), problem);
     }
     next.run(request).await
 }

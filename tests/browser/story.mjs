@@ -1,11 +1,28 @@
 // Opens the pages of incidents in a real browser, and does what somebody on duty does.
 // Arguments: the address, the id of an incident, a key, its title. Prints one line of JSON.
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
 // The package brings the libraries that its browser needs, and uses them where it is told so: then
 // nothing of the machine matters.
 process.env.AWS_LAMBDA_JS_RUNTIME ??= "nodejs20.x";
+// The pages use the fonts of whoever reads them. Here that are the browser's own, which know no
+// Japanese, and one that does.
+const japanese = dirname(
+  fileURLToPath(import.meta.resolve("@expo-google-fonts/sawarabi-gothic/400Regular/SawarabiGothic_400Regular.ttf")),
+);
+const fonts = join(tmpdir(), "story-fonts.conf");
+writeFileSync(
+  fonts,
+  `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+<dir>${join(tmpdir(), "fonts")}</dir><dir>${japanese}</dir><cachedir>${join(tmpdir(), "font-cache")}</cachedir>
+</fontconfig>`,
+);
+process.env.FONTCONFIG_FILE ??= fonts;
 const { default: chromium } = await import("@sparticuz/chromium");
 
 const [base, id, key, title] = process.argv.slice(2);
@@ -50,7 +67,8 @@ try {
           inner: window.innerWidth,
           small: clickable.filter(small).map((element) => element.outerHTML),
           colours: [style.backgroundColor, style.color],
-          bold: getComputedStyle(document.querySelector("h1")).fontSize,
+          heading: ["fontSize", "fontWeight"].map((name) => getComputedStyle(document.querySelector("h1"))[name]),
+          body: style.fontSize,
           scripts: document.scripts.length,
           images: document.images.length,
         };
@@ -59,6 +77,7 @@ try {
       assert.ok(seen.width <= seen.inner, `${name}: ${seen.width} of ${seen.inner} pixels`);
       assert.deepEqual(seen.small, [], `${name}: too small for a thumb`);
       assert.equal(seen.scripts + seen.images, 0, `${name}: scripts or images`);
+      assert.deepEqual([seen.heading, seen.body], [["21.6px", "700"], "16px"], `${name}: the heading stands out`);
       // The style is the page's own: without it, both schemes look the same.
       const dark = scheme === "dark";
       assert.equal(seen.colours[0], dark ? "rgb(20, 20, 20)" : "rgb(255, 255, 255)", `${name}, ${scheme}`);
@@ -68,7 +87,37 @@ try {
     }
   };
 
+  // Characters as the page draws them with the fonts of an element, each as its pixels.
+  const drawn = (selector, characters) =>
+    page.$eval(
+      selector,
+      (element, characters) => {
+        const { fontStyle, fontWeight, fontFamily } = getComputedStyle(element);
+        return characters.map((character) => {
+          const canvas = document.createElement("canvas");
+          canvas.width = canvas.height = 64;
+          const context = canvas.getContext("2d");
+          context.font = `${fontStyle} ${fontWeight} 40px ${fontFamily}`;
+          context.fillText(character, 8, 48);
+          const { data } = context.getImageData(0, 0, 64, 64);
+          return Array.from({ length: 64 * 64 }, (_, at) => (data[at * 4 + 3] > 127 ? 1 : 0)).join("");
+        });
+      },
+      characters,
+    );
+  // What no font has is drawn as a box, and each such character as the same one.
+  const readable = async (selector) => {
+    const known = ["漢", "字", "応", "答", "遅", "い", "見", "ア"];
+    const [box, otherBox, ...seen] = await drawn(selector, ["\ue0f1", "\ue0f2", ...known]);
+    assert.equal(box, otherBox, `${selector}: what a font does not have`);
+    assert.equal(new Set([box, ...seen]).size, known.length + 1, `${selector}: Japanese is drawn as boxes`);
+    seen.forEach((pixels, at) => assert.ok(pixels.includes("1"), `${selector}: ${known[at]} is not drawn`));
+  };
+
   await page.goto(`${base}/api/incidents`);
+  await follow('header a[href="/api/oncall"]');
+  await fits("on-call");
+  await follow('header a[href="/api/incidents"]');
   assert.equal(await page.evaluate(() => document.documentElement.lang), "en");
   await fits("list");
   await page.click("summary");
@@ -77,6 +126,8 @@ try {
   await fits("incident");
   assert.equal(await text("#title"), title, "the title is text");
   assert.match(await text("#status"), /open/);
+  assert.match(await text("#told-next"), /told .* unless somebody acknowledges it/);
+  await readable("#title");
 
   await page.type("#sign-in input[name=key]", key);
   await follow("#sign-in button");
@@ -91,6 +142,7 @@ try {
   assert.equal(page.url(), `${base}/api/incidents/${id}`);
   assert.match(await text("#status"), /acknowledged/);
   assert.match(await text("#timeline"), /見ています/);
+  await readable("#timeline");
   await fits("acknowledged");
 
   // The browser itself asks for the reason that is missing.

@@ -34,6 +34,7 @@ mod processes_notices;
 mod queries;
 mod quiet;
 mod recovery;
+mod retention;
 mod rules;
 mod store;
 mod telemetry;

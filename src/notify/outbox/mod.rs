@@ -17,12 +17,14 @@
 
 mod circuit;
 mod drain;
+mod forget;
 mod lane;
 mod post;
 mod told;
 mod work;
 
 pub use drain::{Delivered, Drained, deliver, drain};
+pub use forget::{forget, kept, last_posted};
 pub use lane::{Attempt, Outcome};
 pub use post::post;
 pub use told::{Told, ToldState, Waiting, pending, told};

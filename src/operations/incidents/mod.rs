@@ -6,7 +6,9 @@
 //! whenever something happens and by the minute tick.
 
 mod absorb;
+mod ahead;
 mod corroborate;
+mod forget;
 mod hold;
 mod plan;
 #[cfg(test)]
@@ -23,7 +25,9 @@ mod tick;
 mod triage;
 mod view;
 
+pub use ahead::Ahead;
 pub use corroborate::corroborate;
+pub use forget::{Forgotten, forget};
 pub use record::{AlertRecord, Target};
 pub use say::{Refusal, Said, say};
 pub use state::{Acknowledgement, Incident, Occurrence, Quiet, Recipient, Round, Status};

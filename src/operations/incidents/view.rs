@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
+use super::ahead::{Ahead, ahead};
 use super::hold::{BY_TIME, FOLDER, document};
+use super::roster::Surroundings;
 use super::state::{Incident, Status};
 use super::storm::{self, Kind, Member};
 use crate::app::App;
@@ -65,6 +67,9 @@ pub struct Shown {
     /// As it stands now: an acknowledgement ends by itself.
     #[serde(rename = "statusNow")]
     pub status_now: Status,
+    /// Who is told next if nobody does anything until then.
+    #[serde(rename = "toldNext")]
+    pub told_next: Option<Ahead>,
     pub timeline: Vec<Line>,
     pub told: Vec<Told>,
     /// Of a storm: what it swallowed, some of it, and how much that is.
@@ -174,9 +179,14 @@ pub async fn show(app: &App, id: &IncidentId) -> anyhow::Result<Option<Shown>> {
     } else {
         (Vec::new(), 0)
     };
+    let now = app.clock.now();
+    let surroundings = Surroundings::read(app).await?;
+    let means = surroundings.means(app, &incident);
+    let told_next = means.and_then(|means| ahead(&incident, &means, now));
     let seconds = |to| incident.took(to).map(|span| span.num_seconds());
     Ok(Some(Shown {
-        status_now: incident.status_at(app.clock.now()),
+        status_now: incident.status_at(now),
+        told_next,
         timeline,
         told: notify::told(app, id).await?,
         members,

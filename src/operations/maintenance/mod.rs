@@ -3,6 +3,7 @@
 mod anchor_journal;
 mod certificates;
 mod cleanup;
+mod forget_incidents;
 mod indexing;
 mod tick;
 
@@ -24,6 +25,8 @@ pub enum Task {
     CleanupOldLogs,
     /// Proposes what the indexes of Cosmos containers should be.
     OptimizeCosmosIndexing,
+    /// Forgets incidents, alerts and notices that have been over for long.
+    ForgetOldIncidents,
     /// Proves the journal and writes the day's anchor.
     AnchorJournal,
 }
@@ -80,10 +83,11 @@ impl TaskResult {
 }
 
 impl Task {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CheckCertificateExpiry,
         Self::CleanupOldLogs,
         Self::OptimizeCosmosIndexing,
+        Self::ForgetOldIncidents,
         Self::AnchorJournal,
     ];
 
@@ -93,6 +97,7 @@ impl Task {
             Self::CheckCertificateExpiry => "check_certificate_expiry",
             Self::CleanupOldLogs => "cleanup_old_logs",
             Self::OptimizeCosmosIndexing => "optimize_cosmos_indexing",
+            Self::ForgetOldIncidents => "forget_old_incidents",
             Self::AnchorJournal => "anchor_journal",
         }
     }
@@ -103,6 +108,7 @@ impl Task {
             Self::CheckCertificateExpiry
             | Self::CleanupOldLogs
             | Self::OptimizeCosmosIndexing
+            | Self::ForgetOldIncidents
             | Self::AnchorJournal => Cadence::Daily,
         }
     }
@@ -146,6 +152,7 @@ impl Task {
             Self::CheckCertificateExpiry => certificates::run(app).await,
             Self::CleanupOldLogs => cleanup::run(app, journal, run, dry_run).await,
             Self::OptimizeCosmosIndexing => indexing::run(app, journal, run, dry_run).await,
+            Self::ForgetOldIncidents => forget_incidents::run(app, dry_run).await,
             Self::AnchorJournal => anchor_journal::run(app, &run.id, dry_run).await,
         }
     }

@@ -4,8 +4,11 @@
 //! The Functions host asks for a function key, which a link in a notice does not carry; in Azure who is
 //! asking has to be known besides, also for reading.
 
+mod duty;
 mod pages;
 mod view;
+
+pub(super) use duty::on_call;
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::principal::{Caller, Means, caller, is_meant};
+use super::principal::{Caller, Means, caller, meant};
 use super::session;
 use super::web::{Origin, Problem, origin, read};
 use crate::app::App;
@@ -129,7 +132,7 @@ impl Asked {
 }
 
 /// Whether a page is wanted: browsers say so.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::ACCEPT)
         .iter()
@@ -154,6 +157,15 @@ fn reader(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
         Ok(caller) => Ok(Some(caller)),
         Err(_) if is_embedded => Ok(None),
         Err(problem) => Err(problem),
+    }
+}
+
+/// A refusal of a request that no function has seen.
+pub(super) fn refusal(headers: &HeaderMap, problem: Problem) -> Response {
+    if wants_page(headers) {
+        pages::refusal(&problem)
+    } else {
+        problem.into_response()
     }
 }
 
@@ -273,14 +285,20 @@ pub(super) async fn door(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let gone = through(&app, &id, &headers, &body);
+    let gone = through(&app, &id, &headers, &body).await;
     answer(&app, &headers, None, gone)
 }
 
-fn through(app: &App, id: &str, headers: &HeaderMap, body: &Bytes) -> Result<Response, Problem> {
+async fn through(
+    app: &App,
+    id: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response, Problem> {
     let principals = &app.config.principals;
     match id {
         "sign-out" => {
+            session::sign_out(app, headers).await?;
             let mut response = see(PLACE);
             set_cookie(&mut response, &session::over())?;
             Ok(response)
@@ -371,7 +389,7 @@ async fn acted(
                 "a cookie counts for the forms of the pages only: send x-poolkeeper-key",
             ));
         }
-        is_meant(&caller, headers)?;
+        meant(&caller, headers)?;
         if body.is_empty() {
             Wish::default()
         } else {

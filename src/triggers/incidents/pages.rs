@@ -28,18 +28,18 @@ const REFRESH: u32 = 60;
 const MOST_OPEN: usize = 200;
 
 /// What every page has around it.
-struct Frame {
-    style: &'static str,
+pub(super) struct Frame {
+    pub(super) style: &'static str,
     /// Who is there.
-    reader: Option<String>,
+    pub(super) reader: Option<String>,
     /// Whether they signed in here, and can sign out here.
-    by_cookie: bool,
+    pub(super) by_cookie: bool,
     /// Whether people sign in here with a key, and not with the platform.
-    has_keys: bool,
+    pub(super) has_keys: bool,
 }
 
 impl Frame {
-    fn new(app: &App, reader: Option<&Caller>) -> Self {
+    pub(super) fn new(app: &App, reader: Option<&Caller>) -> Self {
         let principals = &app.config.principals;
         Self {
             style: STYLE,
@@ -84,6 +84,8 @@ struct One {
     mark: &'static str,
     now: Moment,
     next: String,
+    /// Who is told next.
+    told_next: Option<String>,
     trust: String,
     age: String,
     opened: Moment,
@@ -137,7 +139,7 @@ fn policy() -> &'static str {
     })
 }
 
-fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
     let text = template.render().map_err(anyhow::Error::from)?;
     let mut response = (status, Html(text)).into_response();
     let policy = HeaderValue::from_static(policy());
@@ -159,7 +161,7 @@ fn page(status: StatusCode, template: &impl Template) -> Result<Response, Proble
 
 /// The estate's, or UTC where there is none that can be read: an incident is shown whatever else
 /// is wrong.
-fn zone(app: &App) -> Tz {
+pub(super) fn zone(app: &App) -> Tz {
     app.estate().map_or(Tz::UTC, |estate| estate.zone)
 }
 
@@ -321,6 +323,7 @@ pub(super) async fn one(
         Some((what, view::span(chrono::Duration::seconds(seconds?))))
     });
     let took = took.collect();
+    let told_next = view::told_next(&shown, now, zone);
     let incident = shown.incident;
     let opened = incident.opened.unwrap_or(now);
     // Whoever sends a key with every request has no use for forms.
@@ -345,6 +348,7 @@ pub(super) async fn one(
         mark: view::mark(shown.status_now),
         now: view::moment(now, zone),
         next: view::next(&incident, now, zone),
+        told_next,
         trust: view::trust(&incident.trust),
         age: view::span(now - opened),
         opened: view::moment(opened, zone),
@@ -385,6 +389,17 @@ pub(super) fn sign_in(
     page(status, &template)
 }
 
+/// A refusal of a request that no function has seen, so that nobody knows whose it was.
+pub(super) fn refusal(problem: &Problem) -> Response {
+    let frame = Frame {
+        style: STYLE,
+        reader: None,
+        by_cookie: false,
+        has_keys: false,
+    };
+    trouble(frame, None, problem)
+}
+
 /// A refusal, and what to do; `about` an incident, if it is one that may be there.
 pub(super) fn problem(
     app: &App,
@@ -392,9 +407,13 @@ pub(super) fn problem(
     about: Option<IncidentId>,
     problem: &Problem,
 ) -> Response {
+    trouble(Frame::new(app, reader), about, problem)
+}
+
+fn trouble(frame: Frame, about: Option<IncidentId>, problem: &Problem) -> Response {
     let status = problem.status();
     let template = Trouble {
-        frame: Frame::new(app, reader),
+        frame,
         about: about.filter(|_| status != StatusCode::NOT_FOUND),
         heading: match status {
             StatusCode::NOT_FOUND => "It is not here".into(),

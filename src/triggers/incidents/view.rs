@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use crate::changes::ChangeRecord;
 use crate::domain::{Act, IncidentEvent, Mutation, Outcome, Trust, health_after};
 use crate::notify::{self, Told, ToldState};
-use crate::operations::incidents::{Incident, Status};
+use crate::operations::incidents::{Incident, Shown, Status};
 
 /// A moment, for machines and for people.
 pub(super) struct Moment {
@@ -150,6 +150,13 @@ pub(super) fn next(incident: &Incident, now: DateTime<Utc>, zone: Tz) -> String 
             "Nobody has it: the clock of the escalation runs until somebody acknowledges it.{due}"
         ),
     }
+}
+
+/// Who is told next, and what keeps it from happening.
+pub(super) fn told_next(shown: &Shown, now: DateTime<Utc>, zone: Tz) -> Option<String> {
+    let next = shown.told_next.as_ref()?;
+    let at = ahead(next.at, now, zone);
+    Some(next.sentence(&at, shown.status_now))
 }
 
 pub(super) fn trust(trust: &Trust) -> String {

@@ -183,13 +183,17 @@ async fn a_form_from_elsewhere_or_with_a_cookie_that_was_made_up_does_nothing() 
     for (what, forged) in [
         (
             "another's name",
-            format!("{reviewer}.{}.{}", parts[1], parts[2]),
+            format!("{reviewer}.{}", parts[1..].join(".")),
         ),
         (
             "another end",
-            format!("{}.9999999999.{}", parts[0], parts[2]),
+            format!("{}.9999999999.{}", parts[0], parts[2..].join(".")),
         ),
-        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        (
+            "another number",
+            format!("{}.{}.0.{}", parts[0], parts[1], parts[3]),
+        ),
+        ("no signature", format!("{}.", parts[..3].join("."))),
         ("one part more", format!("{value}.x")),
         ("the key itself", OPERATOR.to_owned()),
         ("nothing", String::new()),
@@ -280,6 +284,51 @@ async fn where_the_platform_signs_people_in_it_alone_says_who_reads_and_acts() {
         let answer = browser.send(form).await;
         assert_eq!(answer.status, status, "{name}: {}", answer.text);
     }
+    // As JSON: only what no other site can make a browser send.
+    let json = r#"{"reason":"looking"}"#;
+    let comment = || {
+        let url = format!("{base}{path}/comment");
+        by(world.http.post(url).body(json), &ann)
+    };
+    let cookie = "AppServiceAuthSession=x";
+    for (name, request, status) in [
+        ("no kind", comment(), 415),
+        (
+            "plain text",
+            comment().header("content-type", "text/plain"),
+            415,
+        ),
+        (
+            "JSON, and a cookie from nowhere",
+            comment()
+                .header("content-type", "application/json")
+                .header("cookie", cookie),
+            403,
+        ),
+        (
+            "from another site",
+            comment()
+                .header("content-type", "application/json")
+                .header("sec-fetch-site", "cross-site"),
+            403,
+        ),
+        (
+            "from a page of ours",
+            comment()
+                .header("content-type", "application/json")
+                .header("cookie", cookie)
+                .header("sec-fetch-site", "same-origin"),
+            200,
+        ),
+        (
+            "a program",
+            comment().header("content-type", "application/json"),
+            200,
+        ),
+    ] {
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{name}");
+    }
     let url = format!("{base}{path}");
     let shown = by(world.http.get(url), &ann)
         .send()
@@ -287,4 +336,92 @@ async fn where_the_platform_signs_people_in_it_alone_says_who_reads_and_acts() {
         .expect("an answer");
     let shown: Value = shown.json().await.expect("JSON");
     assert_eq!(shown["acknowledgement"]["by"], "ann@example.com <1>");
+}
+
+#[tokio::test]
+async fn whoever_signed_out_is_signed_out_also_where_the_cookie_was_copied_to() {
+    let world = World::start().await;
+    let base = world.handler(Clock::Fixed(noon())).await;
+    let id = open(&world, &signal("p95", "tenant-a", Priority::High, "slow")).await;
+    let path = format!("/api/incidents/{id}");
+    let mut browser = Browser::new(&base);
+    browser.sign_in(OPERATOR, "").await;
+    let mut other = Browser::new(&base);
+    other.sign_in(REVIEWER, "").await;
+    let page = browser.get(&path).await;
+    let form = token(&page.text).to_owned();
+    let mut copied = Browser::new(&base);
+    copied.cookie.clone_from(&browser.cookie);
+    for _ in 0..2 {
+        assert_eq!(
+            browser.post("/api/incidents/sign-out", &[]).await.status,
+            303
+        );
+    }
+    // In another process as well.
+    for base in [base.clone(), world.handler(Clock::Fixed(noon())).await] {
+        copied.base = base;
+        let act = format!("{path}/ack");
+        let answer = copied.post(&act, &[("token", &form)]).await;
+        assert_eq!(answer.status, 401, "{}", answer.text);
+        let page = copied.get(&path).await;
+        assert!(!page.text.contains("name=\"token\""), "{}", page.text);
+    }
+    let page = other.get(&path).await;
+    let form = token(&page.text).to_owned();
+    let done = other
+        .post(&format!("{path}/ack"), &[("token", &form)])
+        .await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    // Signed in again, also in the same second, it is another session.
+    browser.sign_in(OPERATOR, "").await;
+    let page = browser.get(&path).await;
+    assert!(page.text.contains("name=\"token\""), "{}", page.text);
+    let later = noon() + chrono::Duration::hours(13);
+    let mut again = Browser::new(&world.handler(Clock::Fixed(later)).await);
+    again.sign_in(OPERATOR, "").await;
+    let page = again.get(&path).await;
+    assert!(page.text.contains("name=\"token\""), "{}", page.text);
+    // What has ended by itself is forgotten.
+    let store = world.app(Clock::Fixed(later));
+    let store = store.store().expect("a store");
+    let kept = || async { store.list_all("controls/sign-outs/").await.expect("a list") };
+    assert_eq!(kept().await.len(), 1);
+    again.post("/api/incidents/sign-out", &[]).await;
+    assert_eq!(kept().await.len(), 1, "the new one only");
+}
+
+#[tokio::test]
+async fn a_browser_that_another_site_made_send_a_form_gets_a_page_and_a_program_json() {
+    let world = World::start().await;
+    let base = world.handler(Clock::Fixed(noon())).await;
+    let browser = Browser::new(&base);
+    let form = browser.form("/api/incidents/sign-in", &[("key", OPERATOR)]);
+    let answer = browser
+        .send(form.header(ORIGIN, "https://evil.example"))
+        .await;
+    assert_eq!((answer.status, answer.cookie.as_str()), (403, ""));
+    assert!(
+        answer.text.starts_with("<!doctype html>"),
+        "{}",
+        answer.text
+    );
+    assert!(answer.text.contains("not taken from other sites"));
+    assert!(answer.headers.contains_key("content-security-policy"));
+    let answer = world
+        .http
+        .post(format!("{base}/api/incidents/sign-in"))
+        .header(ORIGIN, "https://evil.example")
+        .json(&json!({ "key": OPERATOR }))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status(), 403);
+    let why: Value = answer.json().await.expect("JSON");
+    assert!(
+        why["error"]
+            .as_str()
+            .expect("a reason")
+            .contains("other sites")
+    );
 }

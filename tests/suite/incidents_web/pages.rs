@@ -184,3 +184,55 @@ async fn the_page_of_a_storm_lists_what_it_swallowed() {
     }
     assert!(!page.text.contains("<b>"));
 }
+
+#[tokio::test]
+async fn an_incident_says_who_is_told_next_and_leads_to_who_is_on_call_and_back() {
+    let world = World::start().await;
+    let base = world.handler(Clock::Fixed(noon())).await;
+    let id = open(&world, &signal("p95", "tenant-a", Priority::High, "slow")).await;
+    let shown = world.get(format!("{base}/api/incidents/{id}")).await;
+    let who = shown["toldNext"]["who"][0]
+        .as_str()
+        .expect("somebody")
+        .to_owned();
+    assert_eq!(shown["toldNext"]["at"], shown["next"], "{shown}");
+    let browser = Browser::new(&base);
+    let page = browser.get(&format!("/api/incidents/{id}")).await;
+    let said = format!("{who} is told (");
+    assert!(page.text.contains(&said), "{said}: {}", page.text);
+    assert!(page.text.contains("unless somebody acknowledges it."));
+    assert!(page.text.contains("href=\"/api/oncall\""));
+    let duty = browser.get("/api/oncall").await;
+    assert_eq!(duty.status, 200);
+    assert!(
+        duty.text.contains("href=\"/api/incidents\""),
+        "{}",
+        duty.text
+    );
+    let roster = world.get(format!("{base}/api/oncall")).await;
+    for level in roster["levels"].as_array().expect("levels") {
+        let name = level["level"].as_str().expect("a name");
+        assert!(duty.text.contains(name), "{name}: {}", duty.text);
+        if let Some(person) = level["reached"]["person"].as_str() {
+            assert!(duty.text.contains(person), "{person}: {}", duty.text);
+        }
+    }
+    // And when that time has come, they are who is told.
+    let then: chrono::DateTime<chrono::Utc> = shown["next"]
+        .as_str()
+        .expect("a time")
+        .parse()
+        .expect("a time");
+    let app = world.app(Clock::Fixed(then));
+    poolkeeper::operations::incidents::tick(&app, std::time::Duration::from_secs(60))
+        .await
+        .expect("a tick");
+    let base = world.handler(Clock::Fixed(then)).await;
+    let shown = world.get(format!("{base}/api/incidents/{id}")).await;
+    let told = shown["told"].as_array().expect("a list");
+    assert!(
+        told.iter().any(|one| one["recipient"] == who.as_str()),
+        "{shown}"
+    );
+    assert!(shown["toldNext"]["at"].as_str() > Some(then.to_rfc3339().as_str()));
+}

@@ -42,6 +42,11 @@ impl Member {
     }
 }
 
+/// Where all is that is known of the members of a storm.
+pub(crate) fn folders(id: &IncidentId) -> [String; 2] {
+    [folder(id), open_folder(id)]
+}
+
 fn folder(id: &IncidentId) -> String {
     format!("incident-members/{id}/")
 }

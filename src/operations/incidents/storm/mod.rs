@@ -4,7 +4,7 @@ mod members;
 mod rate;
 
 pub use members::Member;
-pub(super) use members::{clear, forget, has_passed, join, listed, members};
+pub(super) use members::{clear, folders, forget, has_passed, join, listed, members};
 pub(super) use rate::{Gate, announced, end, gate};
 
 use chrono::{DateTime, Utc};
