@@ -19,6 +19,8 @@ const MOST_AHEAD_MS: i64 = 10 * 366 * 24 * 3600 * 1000;
 #[derive(Debug)]
 pub struct Followed {
     url: String,
+    /// Made once: it is asked often.
+    http: Option<reqwest::Client>,
     ahead_ms: AtomicI64,
     asked: Mutex<Option<Instant>>,
 }
@@ -27,6 +29,12 @@ impl Followed {
     pub(super) fn new(estate: &str) -> Self {
         Self {
             url: format!("{}/_sim/now", estate.trim_end_matches('/')),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(LIMIT)
+                .build()
+                .ok(),
             ahead_ms: AtomicI64::new(0),
             asked: Mutex::default(),
         }
@@ -55,13 +63,7 @@ impl Followed {
         struct Told {
             ahead_ms: i64,
         }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(LIMIT)
-            .build()
-            .ok()?;
-        let answer = http.get(&self.url).send().await.ok()?;
+        let answer = self.http.as_ref()?.get(&self.url).send().await.ok()?;
         let told: Told = answer.error_for_status().ok()?.json().await.ok()?;
         (0..=MOST_AHEAD_MS)
             .contains(&told.ahead_ms)
