@@ -437,7 +437,7 @@ async fn an_outage_of_all_tenants_is_one_incident_and_what_is_left_of_it_is_each
     });
     let open = async |minute: i64| {
         let clock = Clock::Fixed(at(NOW) + Duration::minutes(minute));
-        let base = world.handler_with(settings.clone(), clock.clone()).await;
+        let base = world.handler_with(settings.clone(), clock).await;
         world.tick(&base, "rules").await;
         let app = World::app_with(&settings, clock);
         let page = incidents::list(&app, &Filter::default(), None, 50).await;

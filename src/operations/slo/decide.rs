@@ -127,7 +127,7 @@ struct Round<'a> {
     ended: Vec<Signal>,
     findings: Vec<Finding>,
     /// Who is in trouble and not told, by what stands for them.
-    inhibited: BTreeMap<String, BTreeSet<(String, Option<String>, Option<String>)>>,
+    inhibited: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Round<'_> {
@@ -212,11 +212,7 @@ impl Round<'_> {
                 } else if series.hits >= level.holds && !covered {
                     // Told as soon as nothing stands for it any more, if it is there still.
                     if let Some(by) = inhibition {
-                        let who = (
-                            stamp.to_owned(),
-                            judged.tenant.clone(),
-                            judged.resource.clone(),
-                        );
+                        let who = format!("{stamp} {:?} {:?}", judged.tenant, judged.resource);
                         self.inhibited.entry(by).or_default().insert(who);
                         return;
                     }
