@@ -292,7 +292,8 @@ async fn a_missing_permission_is_named_and_stops_no_other_task() {
         .iter()
         .map(|t| t["state"].as_str().unwrap_or_default())
         .collect();
-    assert_eq!(states, ["failed", "failed", "failed", "succeeded"], "{run}");
+    let expected = ["failed", "failed", "failed", "succeeded", "succeeded"];
+    assert_eq!(states, expected, "{run}");
     let seen = run["changes"][0]["outcome"]["seen"].as_str();
     assert!(
         seen.is_some_and(|s| s.contains("containers/blobs/delete")),

@@ -339,7 +339,10 @@ async fn shifts_are_a_calendar_for_whoever_asks_for_one() {
     }
     let (status, _, _) = ask("/api/oncall/calendar?level=L9", "*/*").await;
     assert_eq!(status, 404);
-    let (_, kind, _) = ask("/api/oncall", "text/html, */*").await;
+    let (_, kind, page) = ask("/api/oncall", "text/html, */*").await;
+    assert_eq!(kind, "text/html; charset=utf-8");
+    assert!(page.contains("L1"), "{page}");
+    let (_, kind, _) = ask("/api/oncall", "*/*").await;
     assert_eq!(kind, "application/json");
 }
 
