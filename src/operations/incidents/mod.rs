@@ -21,6 +21,7 @@ mod state;
 #[cfg(test)]
 mod stories;
 mod storm;
+mod tell;
 mod tick;
 mod triage;
 mod view;
