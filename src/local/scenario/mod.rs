@@ -144,6 +144,8 @@ impl Stage<'_> {
         let scenario: Scenario = toml::from_str(text).context("read the scenario")?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let mut known = self.state(&http).await?;
+        let size = scenario.steps.iter().find_map(|step| step.storm);
+        let size = storm.or(size).unwrap_or_default().to_string();
         for step in &scenario.steps {
             if let Some(until) = &step.until {
                 let now = self.now(&http).await?;
@@ -151,6 +153,7 @@ impl Stage<'_> {
                 self.advance(&http, seconds).await?;
             }
             if let Some(say) = &step.say {
+                let say = say.replace("{storm}", &size);
                 tell(&format!("\n[{}] {say}", self.time(&http).await?));
             }
             self.act(&http, step, storm).await?;
