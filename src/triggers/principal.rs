@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use super::session::{owner, signed_in};
-use super::web::{Origin, Problem, origin};
+use super::web::{Origin, Problem, kind_of_body, origin};
 use crate::app::App;
 use crate::domain::person;
 
@@ -79,11 +79,7 @@ pub(super) fn meant(caller: &Caller, headers: &HeaderMap) -> Result<(), Problem>
     if caller.means != Means::Platform {
         return Ok(());
     }
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    // Many clients name a charset beside it.
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
+    if !kind_of_body(headers).eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "what changes something is sent as `content-type: application/json`",

@@ -105,6 +105,13 @@ pub(super) fn origin(headers: &HeaderMap) -> Origin {
     }
 }
 
+/// What a body is said to be, without what is said beside it, such as a charset.
+pub(super) fn kind_of_body(headers: &HeaderMap) -> &str {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim()
+}
+
 /// Refuses state-changing requests that a page of another site made a browser send.
 pub(super) async fn same_origin(request: Request, next: Next) -> Response {
     if request.method() != Method::GET

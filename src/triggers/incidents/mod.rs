@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::principal::{Caller, Means, caller, meant};
 use super::session;
-use super::web::{Origin, Problem, origin, read};
+use super::web::{Origin, Problem, kind_of_body, origin, read};
 use crate::app::App;
 use crate::domain::IncidentId;
 use crate::operations::incidents::{self, Filter, Refusal, Said, Status};
@@ -141,10 +141,7 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    kind_of_body(headers).eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// Whoever is there, where that is known; who is not may still read in an embedded estate, as with

@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::super::newest_storm;
-use super::{Kind, rate};
+use super::{Kind, hash_of, rate};
 use crate::app::App;
 use crate::domain::{IncidentId, Signal, Trust};
 use crate::estate::IncidentPolicy;
-use crate::journal::Hash;
 use crate::store::{Created, Error, Store};
 
 /// One signal that a storm swallowed.
@@ -55,11 +54,9 @@ fn open_folder(id: &IncidentId) -> String {
     format!("incident-members-open/{id}/")
 }
 
-/// The member of a signal, and the marker of it. Occurrences are of their key: all endpoints that
-/// fail at the same moment say the same.
+/// The member of a signal, and the marker of it.
 fn paths(id: &IncidentId, signal: &Signal) -> (String, String) {
-    let text = format!("{}/{}", signal.key.hash(), signal.occurrence);
-    let hash = Hash::of(text.as_bytes());
+    let hash = hash_of(signal);
     let name = &hash.as_str()[..32];
     (
         format!("{}{name}.json", folder(id)),

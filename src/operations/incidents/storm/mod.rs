@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{Class, Condition, GroupKey, IncidentId, Priority, Signal, Trust};
 use crate::estate::IncidentPolicy;
+use crate::journal::Hash;
 
 /// Of what a storm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,12 @@ impl Kind {
             resource: None,
         }
     }
+}
+
+/// What names a signal in a storm. Occurrences are of their key: all endpoints that fail at the same
+/// moment say the same.
+fn hash_of(signal: &Signal) -> Hash {
+    Hash::of(format!("{}/{}", signal.key.hash(), signal.occurrence).as_bytes())
 }
 
 /// Whether a storm may list this instead of its being told by itself. What concerns security never

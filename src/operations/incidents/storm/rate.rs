@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Kind, hash_of};
 use crate::app::App;
 use crate::domain::{Priority, Signal};
 use crate::estate::IncidentPolicy;
-use crate::journal::Hash;
 use crate::store::{Created, Error};
 
 const PATH: &str = "controls/storm.json";
@@ -92,8 +91,8 @@ impl Rates {
         policy: &IncidentPolicy,
         now: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let name = name_of(signal);
-        let name = Some(name.as_str());
+        let hash = hash_of(signal);
+        let name = Some(&hash.as_str()[..12]);
         let (is_on, is_one, began) = match Kind::of(signal) {
             Kind::Confirmed => {
                 let is_critical = signal.priority == Priority::Critical;
@@ -152,11 +151,6 @@ impl Rates {
         let newest = DateTime::from_timestamp_millis(lane.newest(policy, now)?)?;
         Some(newest + policy.storm_window + policy.storm_window / SLICES)
     }
-}
-
-fn name_of(signal: &Signal) -> String {
-    let text = format!("{}/{}", signal.key.hash(), signal.occurrence);
-    Hash::of(text.as_bytes()).as_str()[..12].to_owned()
 }
 
 /// Changes what is known, however many processes do so at once.
