@@ -172,14 +172,14 @@ mod tests {
     use crate::domain::{Capacity, Change, ChangeKind, Mutation, ResourceId};
 
     fn change() -> Change {
-        Change {
-            resource: ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a"),
-            mutation: Mutation::CosmosThroughput {
+        Change::new(
+            ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a"),
+            Mutation::CosmosThroughput {
                 from: Capacity::Manual(400),
                 to: Capacity::Manual(600),
             },
-            why: "busy".into(),
-        }
+            "busy",
+        )
     }
 
     fn noon() -> DateTime<Utc> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IndexingPolicy, ResourceId};
+use super::{IndexingPolicy, Money, ResourceId};
 
 /// The kinds of change that Poolkeeper can make to an estate. Each has a policy of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -198,9 +198,26 @@ pub struct Change {
     pub mutation: Mutation,
     /// One sentence: why.
     pub why: String,
+    /// What it adds to the bill of a month of 730 hours; `None` where no price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly: Option<Money>,
+    /// Why somebody must approve it even where changes of its kind are made by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask_first: Option<String>,
 }
 
 impl Change {
+    #[must_use]
+    pub fn new(resource: ResourceId, mutation: Mutation, why: impl Into<String>) -> Self {
+        Self {
+            resource,
+            mutation,
+            why: why.into(),
+            monthly: None,
+            ask_first: None,
+        }
+    }
+
     #[must_use]
     pub fn kind(&self) -> ChangeKind {
         match self.mutation {
@@ -248,9 +265,8 @@ impl Change {
             }
         };
         Some(Self {
-            resource: self.resource.clone(),
-            mutation,
-            why: why.to_owned(),
+            monthly: self.monthly.map(|money| -money),
+            ..Self::new(self.resource.clone(), mutation, why)
         })
     }
 
@@ -292,16 +308,16 @@ mod tests {
     #[test]
     fn what_a_change_says_and_how_it_is_taken_back() {
         let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "acc");
-        let throughput = Change {
-            resource: account
+        let throughput = Change::new(
+            account
                 .child("sqlDatabases", "agents")
                 .child("containers", "threads"),
-            mutation: Mutation::CosmosThroughput {
+            Mutation::CosmosThroughput {
                 from: Capacity::Manual(1000),
                 to: Capacity::Manual(1200),
             },
-            why: "busy".into(),
-        };
+            "busy",
+        );
         assert_eq!(
             throughput.difference(),
             "acc/agents/threads: 1000 RU/s -> 1200 RU/s"

@@ -9,6 +9,7 @@ mod hold;
 mod holidays;
 mod incident;
 mod indexing;
+mod money;
 mod notice;
 mod oncall;
 mod quiet;
@@ -29,6 +30,7 @@ pub use incident::{
     health_after,
 };
 pub use indexing::{IndexingPolicy, NotAPath, Pattern, PropertyPath, Sort, sorted_by};
+pub use money::{Currency, Money};
 pub use notice::{Act, Contact, Message, Notice};
 pub use oncall::{Ending, Override};
 pub use quiet::{Matcher, Quiet, QuietKind, Silence};

@@ -11,6 +11,7 @@ mod oncall;
 mod policy;
 mod retention;
 mod rules;
+mod scaling;
 mod target;
 mod windows;
 
@@ -31,6 +32,9 @@ pub use policy::Policy;
 pub use retention::Retention;
 pub use rules::{
     Above, Evaluator, EvaluatorMode, Of, Response, Rule, Thousandths, Threshold, Watch,
+};
+pub use scaling::{
+    AppPrice, CosmosPrice, MONTH_HOURS, Prices, ReplicaRules, Scaling, ThroughputRules,
 };
 pub use target::{EstateTarget, Kind, Resource};
 pub use windows::QuietWindow;
@@ -64,6 +68,7 @@ pub struct Estate {
     pub evaluator: Evaluator,
     /// What is watched, in the order of the file.
     pub rules: Vec<Rule>,
+    pub scaling: Scaling,
     policies: BTreeMap<ChangeKind, Policy>,
     resources: Vec<Resource>,
 }
@@ -322,6 +327,7 @@ impl Reader<'_> {
             health,
             evaluator,
             rules,
+            scaling: Scaling::default(),
             policies,
             resources,
         }

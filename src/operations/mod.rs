@@ -1,5 +1,6 @@
 //! What Poolkeeper does, one room per capability.
 
+pub mod autoscale;
 pub mod capacity;
 pub mod changes;
 pub mod health;

@@ -70,11 +70,7 @@ pub(super) async fn gather(
         Ask::Undo { .. } => unreachable!("answered above"),
     };
     match mutation {
-        Ok(mutation) => Ok(Ok(Change {
-            resource: id,
-            mutation,
-            why: why.to_owned(),
-        })),
+        Ok(mutation) => Ok(Ok(Change::new(id, mutation, why))),
         Err(error) => refused(id.as_str(), error.to_string()),
     }
 }

@@ -240,11 +240,7 @@ async fn next(
                 (Repair::FlushCache, Some(redis)) => redis.clone(),
                 _ => endpoint.app.clone(),
             };
-            let change = Change {
-                resource,
-                mutation,
-                why: format!("{} is not well", endpoint.name),
-            };
+            let change = Change::new(resource, mutation, format!("{} is not well", endpoint.name));
             make(app, journal, run, endpoint, attempt.number, change).await
         }
     }
@@ -351,11 +347,7 @@ async fn roll_out(
         None => {
             let seen = gather(app, &resource).await;
             let seen = seen.context("see where requests go after a rollout")?;
-            traffic(&seen).map(|mutation| Change {
-                resource,
-                mutation,
-                why,
-            })
+            traffic(&seen).map(|mutation| Change::new(resource, mutation, why))
         }
     };
     match moved {

@@ -252,17 +252,15 @@ async fn propose(
     } else {
         manifest.keep(app).await?
     };
-    Ok(Some(Change {
-        resource,
-        mutation: Mutation::LogDeletion {
-            older_than: sieved.older_than,
-            blobs,
-            of_blobs: sieved.seen,
-            bytes,
-            manifest: hash,
-        },
-        why: format!("logs are kept for {} days", place.keep_days),
-    }))
+    let mutation = Mutation::LogDeletion {
+        older_than: sieved.older_than,
+        blobs,
+        of_blobs: sieved.seen,
+        bytes,
+        manifest: hash,
+    };
+    let why = format!("logs are kept for {} days", place.keep_days);
+    Ok(Some(Change::new(resource, mutation, why)))
 }
 
 async fn tables(app: &App, told: &mut Told) -> anyhow::Result<()> {

@@ -279,13 +279,11 @@ fn propose(
     evidence: Vec<String>,
     days: u32,
 ) -> Change {
-    Change {
-        resource: place.id.clone(),
-        mutation: Mutation::CosmosIndexing {
-            from: standing.policy,
-            to,
-            evidence,
-        },
-        why: format!("its queries of {days} days need another index than it has"),
-    }
+    let mutation = Mutation::CosmosIndexing {
+        from: standing.policy,
+        to,
+        evidence,
+    };
+    let why = format!("its queries of {days} days need another index than it has");
+    Change::new(place.id.clone(), mutation, why)
 }

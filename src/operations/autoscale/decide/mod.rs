@@ -1,0 +1,100 @@
+//! What becomes of throughput and replicas. Pure: everything they are judged by is an argument.
+
+mod replicas;
+mod throughput;
+
+use serde::Serialize;
+
+use crate::domain::{Capacity, Finding, Replicas};
+
+pub use replicas::app;
+pub use throughput::container;
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision<T> {
+    /// What is to be; `None`: it stays as it is.
+    pub to: Option<T>,
+    pub because: Because,
+    /// One sentence, with the figures that it was judged by.
+    pub why: String,
+    /// Why somebody must approve it.
+    pub ask_first: Option<String>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Of a container or of what a database shares.
+pub type Throughput = Decision<Capacity>;
+/// Of an app.
+pub type Scale = Decision<Replicas>;
+
+/// What decided, to count and to test by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// Requests are refused: there is more.
+    Throttled,
+    /// The forecast needs more soon: there is more before it is needed.
+    ForecastNeeds,
+    /// It was calm for long: there is less.
+    Calm,
+    /// It is outside of its limits.
+    OutsideLimits,
+    /// A burst that the platform is too slow for.
+    Burst,
+    /// A burst is over.
+    BurstOver,
+    /// Neither busy nor calm.
+    Steady,
+    /// Busy, and hardly anything is refused.
+    Healthy,
+    /// One partition is busy and others are not.
+    HotPartition,
+    /// Nothing, or too little, was measured.
+    NoData,
+    /// A change is still under way.
+    Pending,
+    /// There is no more.
+    AtMost,
+    /// There is no less.
+    AtLeast,
+    /// Less would save nothing: the hour is charged already.
+    HourCharged,
+    /// Less would be too little soon.
+    NeededSoon,
+    /// The last step down was just now.
+    JustLowered,
+    /// It was changed often today.
+    OftenToday,
+    /// It has none of its own.
+    NotItsOwn,
+    /// Azure did not say what there is.
+    Unread,
+}
+
+impl<T> Decision<T> {
+    fn hold(because: Because, why: impl Into<String>) -> Self {
+        Self {
+            to: None,
+            because,
+            why: why.into(),
+            ask_first: None,
+            findings: Vec::new(),
+        }
+    }
+
+    fn set(to: T, because: Because, why: impl Into<String>) -> Self {
+        Self {
+            to: Some(to),
+            ..Self::hold(because, why)
+        }
+    }
+
+    /// With a finding that says the same.
+    fn found(mut self, code: &str, subject: &str) -> Self {
+        self.findings
+            .push(Finding::new(code, subject, self.why.clone()));
+        self
+    }
+}

@@ -1,0 +1,122 @@
+//! The replicas of one app. The platform's own rules follow the load; this keeps the limits, and
+//! raises the least number for a while when a burst is faster than they are.
+//!
+//! Source: specification 6.1.2 with the correction S9.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{Because, Decision, Scale};
+use crate::domain::Replicas;
+use crate::estate::ReplicaRules;
+use crate::operations::autoscale::facts::{AppFacts, AppMinute};
+
+/// What is older than this says nothing of now.
+const STALE: Duration = Duration::minutes(10);
+
+/// Decides on the replicas of one app.
+#[must_use]
+pub fn app(facts: &AppFacts, rules: &ReplicaRules, now: DateTime<Utc>) -> Scale {
+    let subject = facts.app.short();
+    let has = match &facts.replicas {
+        Ok(replicas) => *replicas,
+        Err(why) => {
+            let why = format!("Azure does not say what it has: {why}");
+            return Decision::hold(Because::Unread, why).found("replicas-unread", &subject);
+        }
+    };
+    if facts.rolling {
+        let why = "another revision is on its way: what is changed now would roll out on top of it";
+        return Decision::hold(Because::Pending, why);
+    }
+    let within = Replicas {
+        least: has.least.clamp(rules.least, rules.most),
+        most: has.most.clamp(rules.least, rules.most),
+    };
+    if within != has {
+        let why = format!(
+            "it has {has}, and {}-{} are allowed",
+            rules.least, rules.most
+        );
+        return Decision::set(within, Because::OutsideLimits, why);
+    }
+    let of = rules.of_samples.max(1) as usize;
+    let fresh = facts.minutes.iter().rev().filter(|m| m.at >= now - STALE);
+    let newest: Vec<&AppMinute> = fresh.filter(|m| m.cpu.is_some()).take(of).collect();
+    if newest.len() < of {
+        let why = format!(
+            "only {} of the newest {of} minutes were measured: nothing is changed by what is not known",
+            newest.len()
+        );
+        return Decision::hold(Because::NoData, why).found("replicas-no-data", &subject);
+    }
+    let over = |minute: &AppMinute| {
+        let cpu = minute.cpu.unwrap_or_default() / f64::from(rules.cpu_percent.max(1));
+        let memory = minute.memory.unwrap_or_default() / f64::from(rules.memory_percent.max(1));
+        cpu.max(memory)
+    };
+    let busy = newest.iter().filter(|minute| over(minute) > 1.0).count();
+    if busy >= rules.hot_samples as usize {
+        return burst(&subject, has, rules, &newest, over);
+    }
+    match &facts.raised {
+        Some(raised) if raised.to == has => {
+            let calm = now - rules.calm;
+            let over_since = facts
+                .minutes
+                .iter()
+                .filter(|m| m.at >= calm)
+                .any(|m| over(m) > 1.0);
+            if now < raised.until || over_since {
+                let why = format!(
+                    "raised for a burst until {}",
+                    raised.until.format("%H:%M UTC")
+                );
+                return Decision::hold(Because::Steady, why);
+            }
+            Decision::set(raised.from, Because::BurstOver, "the burst is over")
+        }
+        _ => Decision::hold(Because::Steady, "what runs is enough"),
+    }
+}
+
+fn burst(
+    subject: &str,
+    has: Replicas,
+    rules: &ReplicaRules,
+    newest: &[&AppMinute],
+    over: impl Fn(&AppMinute) -> f64,
+) -> Scale {
+    let running = newest.iter().filter_map(|m| m.replicas).reduce(f64::max);
+    let most_over = newest.iter().map(|m| over(m)).fold(0.0, f64::max);
+    let running = running.unwrap_or_else(|| f64::from(has.least));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "replicas are few"
+    )]
+    let wanted = (running * most_over).ceil().max(0.0) as u32;
+    let to = wanted.min(has.most);
+    let why = format!(
+        "{:.0} % of its target with {running:.0} replicas: {wanted} would do",
+        most_over * 100.0
+    );
+    if to <= has.least {
+        if has.least >= rules.most || wanted > has.most {
+            let why = format!("{why}, and {} are the most", has.most);
+            return Decision::hold(Because::AtMost, why).found("replicas-at-most", subject);
+        }
+        return Decision::hold(Because::Steady, "as many run as a burst needs");
+    }
+    let mut decision = Decision::set(
+        Replicas {
+            least: to,
+            most: has.most,
+        },
+        Because::Burst,
+        why,
+    );
+    if wanted > has.most {
+        decision = decision.found("replicas-at-most", subject);
+    }
+    decision
+}

@@ -1,0 +1,359 @@
+//! The throughput of one container, or of what a database's containers share.
+//!
+//! Source: specification 6.1.1 with the corrections S1 to S8.
+
+use chrono::{DateTime, Duration, Timelike as _, Utc};
+
+use super::{Because, Decision, Throughput};
+use crate::azure::cosmos;
+use crate::domain::Capacity;
+use crate::estate::ThroughputRules;
+use crate::operations::autoscale::facts::{ContainerFacts, Minute, Supply};
+
+/// Metrics are on their way for some minutes; what is older than this says nothing of now.
+const STALE: Duration = Duration::minutes(10);
+/// Refusals and partitions are judged over so many of the newest minutes.
+const RECENT: usize = 5;
+/// From so many percent of refusals on, latency decides whether they matter.
+const FEW_REFUSALS: f64 = 1.0;
+/// Of the minutes that must have been calm, so many may be missing.
+const GAPS: usize = 2;
+/// An hour has just begun for so many minutes.
+const JUST_BEGUN: u32 = 10;
+
+/// Decides on the throughput of one container.
+#[must_use]
+pub fn container(
+    facts: &ContainerFacts,
+    rules: &ThroughputRules,
+    now: DateTime<Utc>,
+) -> Throughput {
+    let subject = facts.resource.short();
+    let now_has = match &facts.supply {
+        Supply::Own(throughput) => throughput,
+        Supply::Shared => {
+            return Decision::hold(Because::NotItsOwn, "it shares what its database has");
+        }
+        Supply::Serverless => {
+            return Decision::hold(Because::NotItsOwn, "its account is serverless");
+        }
+        Supply::Unread(why) => {
+            let why = format!("Azure does not say what it has: {why}");
+            return Decision::hold(Because::Unread, why).found("throughput-unread", &subject);
+        }
+    };
+    if now_has.pending {
+        let why = "Azure is still at an earlier change of it, which can take hours while partitions split";
+        return Decision::hold(Because::Pending, why).found("throughput-pending", &subject);
+    }
+    let judge = Judge {
+        facts,
+        rules,
+        has: now_has,
+        steps: Steps::of(now_has, rules),
+        now,
+    };
+    judge.decide()
+}
+
+/// In which values throughput comes.
+struct Steps {
+    current: u32,
+    step: u32,
+    least: u32,
+    most: u32,
+    auto: bool,
+}
+
+impl Steps {
+    fn of(has: &cosmos::Throughput, rules: &ThroughputRules) -> Self {
+        let (current, step, auto) = match has.capacity {
+            Capacity::Manual(ru) => (ru, 100, false),
+            Capacity::Autoscale(ru) => (ru, 1000, true),
+        };
+        let up = |ru: u32| ru.div_ceil(step) * step;
+        Self {
+            current,
+            step,
+            least: up(has.minimum.max(rules.least).max(step)),
+            most: rules.most / step * step,
+            auto,
+        }
+    }
+
+    fn up(&self, ru: f64) -> u32 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it ends at the limits"
+        )]
+        let steps = (ru / f64::from(self.step)).ceil().max(0.0) as u32;
+        steps.saturating_mul(self.step)
+    }
+
+    fn capacity(&self, ru: u32) -> Capacity {
+        if self.auto {
+            Capacity::Autoscale(ru)
+        } else {
+            Capacity::Manual(ru)
+        }
+    }
+}
+
+struct Judge<'a> {
+    facts: &'a ContainerFacts,
+    rules: &'a ThroughputRules,
+    has: &'a cosmos::Throughput,
+    steps: Steps,
+    now: DateTime<Utc>,
+}
+
+impl Judge<'_> {
+    fn decide(&self) -> Throughput {
+        let recent = self.recent();
+        let of = self.rules.of_samples.max(1) as usize;
+        let newest: Vec<f64> = recent
+            .iter()
+            .rev()
+            .filter_map(|m| m.used)
+            .take(of)
+            .collect();
+        if newest.len() < of {
+            let why = format!(
+                "only {} of the newest {of} minutes were measured: nothing is changed by what is not known",
+                newest.len()
+            );
+            return Decision::hold(Because::NoData, why)
+                .found("throughput-no-data", &self.subject());
+        }
+        let busy = newest
+            .iter()
+            .filter(|used| **used > f64::from(self.rules.up_percent))
+            .count();
+        if busy >= self.rules.hot_samples as usize {
+            return self.busy(recent);
+        }
+        self.calm()
+    }
+
+    fn subject(&self) -> String {
+        self.facts.resource.short()
+    }
+
+    /// The newest minutes, unless they are too old to speak of now.
+    fn recent(&self) -> &[Minute] {
+        let all = &self.facts.minutes;
+        let from = self.now - STALE;
+        let fresh = all.partition_point(|minute| minute.at < from);
+        let fresh = &all[fresh..];
+        &fresh[fresh.len().saturating_sub(RECENT)..]
+    }
+
+    /// Of the minutes for which it is known: the percent of requests that were refused, and their
+    /// mean latency.
+    fn refusals(recent: &[Minute]) -> Option<(f64, Option<f64>)> {
+        let known = recent
+            .iter()
+            .filter_map(|m| Some((m.requests?, m.refused?)));
+        let (requests, refused) = known.fold((0.0, 0.0), |sum, m| (sum.0 + m.0, sum.1 + m.1));
+        if requests <= 0.0 {
+            return None;
+        }
+        let slow: Vec<f64> = recent.iter().filter_map(|m| m.latency_ms).collect();
+        let latency = (!slow.is_empty()).then(|| slow.iter().sum::<f64>() / slow.len() as f64);
+        Some((refused / requests * 100.0, latency))
+    }
+
+    fn busy(&self, recent: &[Minute]) -> Throughput {
+        let Some((refused, latency)) = Self::refusals(recent) else {
+            let why = "it is busy, and how much is refused was not measured: nothing is bought for what is not known";
+            return Decision::hold(Because::NoData, why)
+                .found("throughput-no-data", &self.subject());
+        };
+        let slow = latency.is_some_and(|ms| ms > f64::from(self.rules.good_latency_ms));
+        let real =
+            refused > f64::from(self.rules.throttled_percent) || (refused >= FEW_REFUSALS && slow);
+        if !real {
+            let why = format!(
+                "above {} %, and {refused:.1} % of requests are refused: what it has is used well",
+                self.rules.up_percent
+            );
+            return Decision::hold(Because::Healthy, why);
+        }
+        if let Some(hot) = self.one_partition(recent) {
+            return Decision::hold(Because::HotPartition, hot)
+                .found("hot-partition", &self.subject());
+        }
+        let need = self.need(recent, refused);
+        let why = format!(
+            "{refused:.1} % of requests were refused within {RECENT} minutes, and it needs about {need:.0} RU/s"
+        );
+        self.more(need, Because::Throttled, &why)
+    }
+
+    /// Why this is the trouble of one partition, for which more throughput would be bought in vain.
+    fn one_partition(&self, recent: &[Minute]) -> Option<String> {
+        let busy = f64::from(self.rules.up_percent);
+        let ranges = &self.facts.ranges;
+        let whose = self.facts.heaviest.as_ref().map_or_else(
+            || "whose load it is, logs do not say".to_owned(),
+            |share| format!("`{}` has {:.0} % of the load", share.key, share.percent),
+        );
+        let hottest = ranges.iter().max_by(|a, b| a.used.total_cmp(&b.used));
+        if let Some(hottest) = hottest {
+            let hot = ranges.iter().filter(|range| range.used > busy).count();
+            return (ranges.len() > 1 && hot < 2).then(|| {
+                format!(
+                    "partition {} is at {:.0} % and the {} others are not busy: more RU/s would hardly help, another partition key would ({whose})",
+                    hottest.id, hottest.used, ranges.len() - 1
+                )
+            });
+        }
+        // Its partitions are not told: what all of it uses tells whether they are busy alike.
+        let units: Vec<f64> = recent.iter().filter_map(|m| m.units).collect();
+        let most = units.iter().copied().reduce(f64::max)? / 60.0;
+        let share = most / f64::from(self.steps.current) * 100.0;
+        (share < 50.0).then(|| {
+            format!(
+                "its fullest partition is full, and all of it uses {share:.0} %: more RU/s would hardly help, another partition key would ({whose})"
+            )
+        })
+    }
+
+    /// RU/s that it would use if nothing were refused.
+    fn need(&self, recent: &[Minute], refused: f64) -> f64 {
+        let used = recent.iter().filter_map(|m| m.used).fold(0.0, f64::max);
+        let served = f64::from(self.steps.current) * used.min(100.0) / 100.0;
+        served / (1.0 - refused.min(90.0) / 100.0)
+    }
+
+    /// As much as makes `need` the target, at most doubled, within all limits.
+    fn more(&self, need: f64, because: Because, why: &str) -> Throughput {
+        let Steps {
+            current,
+            step,
+            most,
+            ..
+        } = self.steps;
+        let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
+        let wanted = self.steps.up(need / target).max(current + step);
+        if current >= most {
+            let why = format!(
+                "{why}; it has {current} RU/s, and {most} are the most that the rules allow"
+            );
+            return Decision::hold(Because::AtMost, why)
+                .found("throughput-at-most", &self.subject());
+        }
+        if let Some(hold) = self.often() {
+            return hold;
+        }
+        let mut to = wanted
+            .min(current.saturating_mul(2).max(current + step))
+            .min(most);
+        let mut ask_first = None;
+        let mut findings = Vec::new();
+        if let Some(instant) = self.has.instant_maximum.map(|ru| ru / step * step)
+            && to > instant
+        {
+            let splits = format!(
+                "above {instant} RU/s partitions are split: for hours, and the least that it can have grows for ever"
+            );
+            if instant > current {
+                to = instant;
+                let message = format!("{why}; it gets {to} RU/s, and no more by itself: {splits}");
+                findings.push(crate::domain::Finding::new(
+                    "throughput-needs-split",
+                    self.subject(),
+                    message,
+                ));
+            } else {
+                ask_first = Some(splits);
+            }
+        }
+        Decision {
+            to: Some(self.steps.capacity(to)),
+            because,
+            why: why.to_owned(),
+            ask_first,
+            findings,
+        }
+    }
+
+    fn often(&self) -> Option<Throughput> {
+        let most = self.rules.most_changes_per_day;
+        (self.facts.past.changes >= most).then(|| {
+            let why = format!("it was changed {most} times within a day: it is left alone, and somebody should look");
+            Decision::hold(Because::OftenToday, why).found("throughput-changed-often", &self.subject())
+        })
+    }
+
+    /// Not busy: less, if it was calm for long and stays so.
+    fn calm(&self) -> Throughput {
+        let Steps { current, least, .. } = self.steps;
+        let below = f64::from(self.rules.down_percent);
+        let long = self.rules.calm;
+        let all = &self.facts.minutes;
+        let newest = all.last().map_or(self.now, |minute| minute.at);
+        let from = newest - long;
+        let looked: Vec<f64> = all
+            .iter()
+            .filter(|minute| minute.at > from)
+            .filter_map(|minute| minute.used)
+            .collect();
+        let busiest = looked.iter().copied().fold(0.0, f64::max);
+        if busiest >= below {
+            let why = format!(
+                "between {below:.0} % and {} % ({busiest:.0} %)",
+                self.rules.up_percent
+            );
+            return Decision::hold(Because::Steady, why);
+        }
+        let wanted = usize::try_from(long.num_minutes()).unwrap_or(usize::MAX);
+        if looked.len() + GAPS < wanted {
+            let why = format!(
+                "calm, but only {} of {wanted} minutes were measured: nothing is taken away by what is not known",
+                looked.len()
+            );
+            return Decision::hold(Because::NoData, why)
+                .found("throughput-no-data", &self.subject());
+        }
+        let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
+        let used = f64::from(current) * busiest / 100.0;
+        let half = self.steps.up(f64::from(current) / 2.0);
+        let to = half.max(self.steps.up(used / target)).max(least);
+        if to >= current {
+            let why = format!("calm, and {current} RU/s are the least that it can have");
+            return Decision::hold(Because::AtLeast, why);
+        }
+        if let Some(last) = self.facts.past.down
+            && self.now - last < self.rules.between_downs
+        {
+            let why = "calm, and it was lowered just now";
+            return Decision::hold(Because::JustLowered, why);
+        }
+        if self.now.minute() >= JUST_BEGUN {
+            let why = "calm; the hour is charged by the most that it had, so less would save nothing before the next one";
+            return Decision::hold(Because::HourCharged, why);
+        }
+        let soon = self
+            .facts
+            .ahead
+            .map_or(0, |need| self.steps.up(need / target));
+        let to = to.max(soon);
+        if to >= current {
+            let why = format!(
+                "calm, and the forecast needs {:.0} RU/s within {} h",
+                self.facts.ahead.unwrap_or_default(),
+                self.rules.ahead.num_hours()
+            );
+            return Decision::hold(Because::NeededSoon, why);
+        }
+        if let Some(hold) = self.often() {
+            return hold;
+        }
+        let why = format!(
+            "below {below:.0} % for {wanted} minutes (at most {busiest:.0} %, {used:.0} RU/s)"
+        );
+        Decision::set(self.steps.capacity(to), Because::Calm, why)
+    }
+}
