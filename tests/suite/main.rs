@@ -14,6 +14,7 @@ mod engine;
 mod estate;
 mod faults;
 mod forecast;
+mod gather;
 mod health;
 mod host;
 mod incidents;
