@@ -3,6 +3,8 @@
 
 pub mod decide;
 mod facts;
+#[cfg(feature = "local")]
+pub mod replay;
 
 pub use facts::{
     AppFacts, AppMinute, Capped, ContainerFacts, Minute, Past, Raised, Range, Share, Supply,
