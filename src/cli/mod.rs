@@ -15,6 +15,8 @@ mod package;
 #[cfg(feature = "local")]
 mod query;
 mod quiet;
+#[cfg(feature = "local")]
+mod replay;
 mod run;
 mod runs;
 mod serve;
@@ -79,6 +81,9 @@ enum Command {
     Query(Box<query::Arguments>),
     /// Forecast a series of hourly values, with intervals that hold 95 of 100.
     Forecast(forecast::Arguments),
+    /// Judge a policy of scaling on recorded load, before it is allowed to act.
+    #[cfg(feature = "local")]
+    Replay(Box<replay::Arguments>),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
@@ -134,6 +139,8 @@ pub async fn run() -> ExitCode {
         Command::Package(arguments) => package::run(&arguments),
         #[cfg(feature = "local")]
         Command::Query(arguments) => return query::run(*arguments).await,
+        #[cfg(feature = "local")]
+        Command::Replay(arguments) => return replay::run(&arguments),
         #[cfg(feature = "local")]
         Command::Telemetry(arguments) => telemetry::run(&arguments),
         command => {

@@ -4,6 +4,8 @@
 pub mod decide;
 mod facts;
 pub mod gather;
+#[cfg(feature = "local")]
+pub mod replay;
 
 pub use facts::{
     AppFacts, AppMinute, Capped, ContainerFacts, Minute, Past, Raised, Range, Share, Supply,
