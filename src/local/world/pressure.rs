@@ -123,7 +123,7 @@ pub(in crate::local) fn set_lag(db: &Connection, minutes: Option<u32>) -> Result
 }
 
 /// What holds for one resource.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::local) struct Pressures {
     bursts: Vec<(Span, f64)>,
     hots: Vec<(Span, Hot)>,
@@ -251,8 +251,7 @@ mod tests {
             burst("threads", 2.0, span(15, 20)),
             burst("files", 9.0, span(0, 99)),
         ];
-        let id =
-            "/providers/microsoft.documentdb/databaseaccounts/a/sqldatabases/d/containers/threads";
+        let id = "/subscriptions/s/providers/microsoft.documentdb/databaseaccounts/a/sqldatabases/d/containers/threads";
         let found = Pressures::of(&all, id);
         for (minute, expected) in [(9, 1.0), (10, 3.0), (15, 6.0), (20, 1.0)] {
             assert!((found.factor(minute) - expected).abs() < 1e-9, "{minute}");
