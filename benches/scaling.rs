@@ -140,7 +140,6 @@ async fn tick(
         "seconds": (seconds * 100.0).round() / 100.0,
         "looked_at": gathered.containers.len(),
         "later": gathered.later.len(),
-        "findings": gathered.findings.len(),
         "arm_calls": counts.calls,
         "arm_refused": counts.refused,
         "subscriptions": each,
@@ -148,12 +147,16 @@ async fn tick(
     (gathered, told)
 }
 
-/// Of the busy ones, how many came before all others, and how many there are.
+/// Of those with a burst, how many were looked at, and behind how many others the last of them.
 fn hottest_first(gathered: &Gathered, busy: &[ResourceId]) -> Value {
-    let is_busy = |id: &ResourceId| busy.contains(id);
-    let order = gathered.containers.iter().map(|one| &one.facts.resource);
-    let first = order.clone().take_while(|id| is_busy(id)).count();
-    json!({ "first": first, "looked_at": order.filter(|id| is_busy(id)).count(), "all": busy.len() })
+    let is_busy: Vec<bool> = gathered
+        .containers
+        .iter()
+        .map(|one| busy.contains(&one.facts.resource))
+        .collect();
+    let count = is_busy.iter().filter(|is| **is).count();
+    let last = is_busy.iter().rposition(|is| *is).map_or(0, |at| at + 1);
+    json!({ "bursts": busy.len(), "looked_at": count, "behind_others": last - count })
 }
 
 async fn measure(containers: usize, subscriptions: usize) -> Value {

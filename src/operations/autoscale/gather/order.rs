@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::estate::ThroughputRules;
 use crate::operations::autoscale::facts::Minute;
 
-/// A calm container that was looked at within this time has been judged in this hour already.
+/// What was looked at within this time and is not throttled would be judged in the same way again.
 const LOOKED_JUST_NOW: Duration = Duration::minutes(30);
 /// Refusals count when they are as new as this.
 const RECENT: Duration = Duration::minutes(10);
@@ -16,9 +16,11 @@ const FOR_THE_OLDEST: usize = 10;
 /// How much a resource wants to be looked at, the most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Heat {
-    /// As many of its newest minutes are busy as its rules want.
+    /// As many of its newest minutes are busy as its rules want, and requests were refused.
+    Throttled,
+    /// The same, and nothing was refused.
     Busy,
-    /// Some requests were refused.
+    /// Some requests were refused, and it is not busy.
     Refused,
     /// Calm for long: it may be given less.
     Calm,
@@ -65,17 +67,16 @@ impl Candidate {
             .filter(|minute| minute.at >= calm_since)
             .filter_map(|minute| minute.used)
             .peekable();
-        let calm = measured.peek().is_some()
-            && measured.all(|used| used < f64::from(rules.down_percent))
-            && looked.is_none_or(|at| now - at >= LOOKED_JUST_NOW);
-        let heat = if busy >= rules.hot_samples.max(1) as usize {
-            Heat::Busy
-        } else if refused {
-            Heat::Refused
-        } else if calm {
-            Heat::Calm
-        } else {
-            Heat::Rest
+        let calm =
+            measured.peek().is_some() && measured.all(|used| used < f64::from(rules.down_percent));
+        let just_now = looked.is_some_and(|at| now - at < LOOKED_JUST_NOW);
+        let heat = match (busy >= rules.hot_samples.max(1) as usize, refused) {
+            (true, true) => Heat::Throttled,
+            _ if just_now => Heat::Rest,
+            (true, false) => Heat::Busy,
+            (false, true) => Heat::Refused,
+            _ if calm => Heat::Calm,
+            _ => Heat::Rest,
         };
         let used = newest.iter().copied().fold(0.0, f64::max).clamp(0.0, 100.0);
         #[expect(
@@ -90,15 +91,15 @@ impl Candidate {
 
 /// The places of those that are looked at now, hottest first, and of those that have to wait.
 ///
-/// Among the busy and the refused those that use the most come first, and among equals those that
+/// Among the throttled and the busy those that use the most come first, and among equals those that
 /// were looked at longest ago.
 pub(super) fn choose(candidates: &[Candidate], calls: usize) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|at| {
         let one = &candidates[*at];
         let used = match one.heat {
-            Heat::Busy | Heat::Refused => one.used,
-            Heat::Calm | Heat::Rest => 0,
+            Heat::Throttled | Heat::Busy => one.used,
+            Heat::Refused | Heat::Calm | Heat::Rest => 0,
         };
         (one.heat, std::cmp::Reverse(used), one.looked)
     });
@@ -161,10 +162,28 @@ mod tests {
                 Heat::Busy,
             ),
             (
+                "busy, and some are refused",
+                minutes(&[Some(95.0), Some(90.0)], 2.0),
+                ago(5),
+                Heat::Throttled,
+            ),
+            (
+                "busy, and looked at just now",
+                minutes(&[Some(95.0), Some(90.0)], 0.0),
+                ago(5),
+                Heat::Rest,
+            ),
+            (
                 "some are refused",
                 minutes(&[Some(50.0), Some(50.0)], 2.0),
                 None,
                 Heat::Refused,
+            ),
+            (
+                "some are refused, and looked at just now",
+                minutes(&[Some(50.0), Some(50.0)], 2.0),
+                ago(5),
+                Heat::Rest,
             ),
             (
                 "calm, and never looked at",
@@ -221,9 +240,9 @@ mod tests {
         assert_eq!((now, later), (vec![3, 7, 2], vec![6, 5, 1, 4, 0]));
         assert_eq!(choose(&candidates, 0).0, Vec::<usize>::new());
 
-        // Of thirty that are always busy and of one that never is, each is looked at within some
+        // Of thirty that are always throttled and of one that never is, each is looked at within some
         // ticks of ten calls.
-        let mut all = vec![one(Heat::Busy, 100, 0); 30];
+        let mut all = vec![one(Heat::Throttled, 100, 0); 30];
         all.push(one(Heat::Rest, 50, 0));
         let mut at = super::tests::now();
         let mut ticks = 0;

@@ -334,7 +334,7 @@ impl Tick<'_> {
         let minutes = one.loads.minutes(&places, self.now);
         let heat = Candidate::new(&minutes, &target.rules, None, self.now).heat;
         let is_own = matches!(supply, Supply::Own(_));
-        let hot = (is_own && heat == Heat::Busy).then(|| Hot {
+        let hot = (is_own && heat <= Heat::Busy).then(|| Hot {
             account,
             container: gathered.containers.len(),
             places: places.iter().map(|place| (*place).clone()).collect(),
