@@ -28,7 +28,7 @@ const LATENCY_MS: u64 = 20;
 /// So many containers are busy, spread over the accounts.
 const BUSY: usize = 20;
 /// All must have been looked at by then.
-const MOST_TICKS: usize = 12;
+const MOST_TICKS: usize = 24;
 
 /// The managed identity of the simulator.
 #[derive(Debug)]
@@ -156,7 +156,14 @@ fn hottest_first(gathered: &Gathered, busy: &[ResourceId]) -> Value {
         .collect();
     let count = is_busy.iter().filter(|is| **is).count();
     let last = is_busy.iter().rposition(|is| *is).map_or(0, |at| at + 1);
-    json!({ "bursts": busy.len(), "looked_at": count, "behind_others": last - count })
+    let throttled = gathered.containers.iter().filter(|one| {
+        let newest = one.facts.minutes.last();
+        newest.is_some_and(|m| m.used > Some(80.0) && m.refused > Some(0.0))
+    });
+    json!({
+        "bursts": busy.len(), "looked_at": count, "behind_others": last - count,
+        "throttled": throttled.count(),
+    })
 }
 
 async fn measure(containers: usize, subscriptions: usize) -> Value {

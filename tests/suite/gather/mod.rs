@@ -283,7 +283,10 @@ async fn a_tick_reads_so_much_and_the_hottest_first() {
             let number = account * 100 + at;
             let used = if hot.contains(&number) { 97.0 } else { 40.0 };
             ids.push(container_id(&name, &format!("c{number}")));
-            container(&format!("c{number}"), Some(manual(600)), &[used, 20.0])
+            let offer = Some(manual(600));
+            let mut one = container(&format!("c{number}"), offer, &[used, 20.0]);
+            one.refused = if used > 80.0 { 60.0 } else { 0.0 };
+            one
         });
         let account = Account {
             containers: containers.collect(),

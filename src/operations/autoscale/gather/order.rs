@@ -9,16 +9,19 @@ use crate::operations::autoscale::facts::Minute;
 const LOOKED_JUST_NOW: Duration = Duration::minutes(30);
 /// Refusals count when they are as new as this.
 const RECENT: Duration = Duration::minutes(10);
+/// From so many percent of refusals on, what is busy may be given more.
+const FEW_REFUSALS: f64 = 1.0;
 /// One of so many places is kept for what was looked at longest ago, whatever it measures: nothing
 /// waits for ever.
-const FOR_THE_OLDEST: usize = 10;
+const FOR_THE_OLDEST: usize = 3;
 
 /// How much a resource wants to be looked at, the most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Heat {
-    /// As many of its newest minutes are busy as its rules want, and requests were refused.
+    /// As many of its newest minutes are busy as its rules want, and enough requests were refused that
+    /// it may be given more.
     Throttled,
-    /// The same, and nothing was refused.
+    /// The same, and hardly anything was refused.
     Busy,
     /// Some requests were refused, and it is not busy.
     Refused,
@@ -31,8 +34,9 @@ pub(super) enum Heat {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate {
     pub(super) heat: Heat,
-    /// The most of its newest minutes, percent.
-    pub(super) used: u32,
+    /// How much of it, percent: of requests, those that were refused; of what is only busy, how full
+    /// it is.
+    pub(super) degree: u32,
     /// When it was last looked at.
     pub(super) looked: Option<DateTime<Utc>>,
 }
@@ -56,11 +60,14 @@ impl Candidate {
             .collect();
         let up = f64::from(rules.up_percent);
         let busy = newest.iter().filter(|used| **used > up).count();
-        let refused = minutes
-            .iter()
-            .rev()
-            .take_while(recent)
-            .any(|minute| minute.refused.is_some_and(|refused| refused > 0.0));
+        let known = minutes.iter().rev().take_while(recent);
+        let known = known.filter_map(|minute| Some((minute.requests?, minute.refused?)));
+        let (requests, refused) = known.fold((0.0, 0.0), |sum, m| (sum.0 + m.0, sum.1 + m.1));
+        let refused = if requests > 0.0 {
+            refused / requests * 100.0
+        } else {
+            0.0
+        };
         let calm_since = now - rules.calm;
         let mut measured = minutes
             .iter()
@@ -70,38 +77,46 @@ impl Candidate {
         let calm =
             measured.peek().is_some() && measured.all(|used| used < f64::from(rules.down_percent));
         let just_now = looked.is_some_and(|at| now - at < LOOKED_JUST_NOW);
-        let heat = match (busy >= rules.hot_samples.max(1) as usize, refused) {
-            (true, true) => Heat::Throttled,
+        let busy = busy >= rules.hot_samples.max(1) as usize;
+        let heat = match busy {
+            true if refused >= FEW_REFUSALS => Heat::Throttled,
             _ if just_now => Heat::Rest,
-            (true, false) => Heat::Busy,
-            (false, true) => Heat::Refused,
+            true => Heat::Busy,
+            _ if refused > 0.0 => Heat::Refused,
             _ if calm => Heat::Calm,
             _ => Heat::Rest,
         };
-        let used = newest.iter().copied().fold(0.0, f64::max).clamp(0.0, 100.0);
+        let degree = match heat {
+            Heat::Throttled | Heat::Refused => refused,
+            _ => newest.iter().copied().fold(0.0, f64::max),
+        };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "0 to 100"
         )]
-        let used = used as u32;
-        Self { heat, used, looked }
+        let degree = degree.clamp(0.0, 100.0) as u32;
+        Self {
+            heat,
+            degree,
+            looked,
+        }
     }
 }
 
 /// The places of those that are looked at now, hottest first, and of those that have to wait.
 ///
-/// Among the throttled and the busy those that use the most come first, and among equals those that
-/// were looked at longest ago.
+/// Among the throttled those of which the most was refused come first, among the busy the fullest, and
+/// among equals those that were looked at longest ago.
 pub(super) fn choose(candidates: &[Candidate], calls: usize) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|at| {
         let one = &candidates[*at];
-        let used = match one.heat {
-            Heat::Throttled | Heat::Busy => one.used,
-            Heat::Refused | Heat::Calm | Heat::Rest => 0,
+        let degree = match one.heat {
+            Heat::Throttled | Heat::Busy | Heat::Refused => one.degree,
+            Heat::Calm | Heat::Rest => 0,
         };
-        (one.heat, std::cmp::Reverse(used), one.looked)
+        (one.heat, std::cmp::Reverse(degree), one.looked)
     });
     if order.len() <= calls {
         return (order, Vec::new());
@@ -168,6 +183,12 @@ mod tests {
                 Heat::Throttled,
             ),
             (
+                "busy, and hardly any are refused",
+                minutes(&[Some(95.0), Some(90.0)], 0.5),
+                None,
+                Heat::Busy,
+            ),
+            (
                 "busy, and looked at just now",
                 minutes(&[Some(95.0), Some(90.0)], 0.0),
                 ago(5),
@@ -219,9 +240,9 @@ mod tests {
 
     #[test]
     fn the_hottest_come_first_and_nothing_waits_for_ever() {
-        let one = |heat, used, ago: i64| Candidate {
+        let one = |heat, degree, ago: i64| Candidate {
             heat,
-            used,
+            degree,
             looked: (ago > 0).then(|| now() - Duration::minutes(ago)),
         };
         let candidates = [
@@ -237,7 +258,7 @@ mod tests {
         let (now, later) = choose(&candidates, 8);
         assert_eq!((now, later), (vec![3, 7, 2, 4, 5, 1, 6, 0], vec![]));
         let (now, later) = choose(&candidates, 3);
-        assert_eq!((now, later), (vec![3, 7, 2], vec![6, 5, 1, 4, 0]));
+        assert_eq!((now, later), (vec![3, 7, 6], vec![5, 1, 2, 4, 0]));
         assert_eq!(choose(&candidates, 0).0, Vec::<usize>::new());
 
         // Of thirty that are always throttled and of one that never is, each is looked at within some
