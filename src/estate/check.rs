@@ -61,13 +61,19 @@ impl<'a> Source<'a> {
     /// A problem with the value at `key`, or with the nearest thing around it that is there.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         Problem {
-            line: Some(self.line(self.find(key))),
+            line: Some(self.line(self.find(key).0)),
             key: key.to_owned(),
             message: message.into(),
         }
     }
 
-    fn find(&self, key: &str) -> usize {
+    /// Whether the file has a value there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).1
+    }
+
+    /// Where the value at `key` is, or the nearest thing around it, and whether it is itself there.
+    fn find(&self, key: &str) -> (usize, bool) {
         let mut table = Some(self.table.get_ref());
         let mut found = 0;
         for step in key.split('.') {
@@ -76,20 +82,20 @@ impl<'a> Source<'a> {
                 None => (step, None),
             };
             let Some((at, value)) = table.and_then(|t| t.get_key_value(name)) else {
-                return found;
+                return (found, false);
             };
             found = at.span().start;
             let mut value = value;
             if let Some(index) = index {
                 let Some(item) = value.get_ref().as_array().and_then(|a| a.get(index)) else {
-                    return found;
+                    return (found, false);
                 };
                 found = item.span().start;
                 value = item;
             }
             table = value.get_ref().as_table();
         }
-        found
+        (found, true)
     }
 
     /// Holds the file against its schema.
@@ -158,17 +164,19 @@ impl<'s> Walk<'s> {
             }
             return;
         }
-        let wanted = match &schema["type"] {
-            Value::Array(types) => types
-                .iter()
-                .filter_map(Value::as_str)
-                .find(|t| *t != "null")
-                .unwrap_or_default()
-                .to_owned(),
-            other => other.as_str().unwrap_or_default().to_owned(),
-        };
+        let types = types_of(schema);
         let found = value.get_ref();
-        match (wanted.as_str(), found) {
+        // Of several types, the others are plain and have no more to be looked at.
+        let fits = |wanted: &&str| match *wanted {
+            "string" => found.is_str(),
+            "number" => found.is_float() || found.is_integer(),
+            _ => false,
+        };
+        if types.len() > 1 && types.iter().any(fits) {
+            return;
+        }
+        let wanted = types.first().copied().unwrap_or_default();
+        match (wanted, found) {
             ("object", DeValue::Table(table)) => {
                 self.table(table, schema, key, at);
             }
@@ -222,6 +230,16 @@ fn resolved<'s>(whole: &'s Value, mut schema: &'s Value) -> &'s Value {
             return schema;
         }
     }
+}
+
+/// The types that a value may have, `null` aside.
+fn types_of(schema: &Value) -> Vec<&str> {
+    let types = match &schema["type"] {
+        Value::Array(types) => types.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let types = types.iter().filter_map(Value::as_str);
+    types.filter(|name| *name != "null").collect()
 }
 
 /// The texts that a closed list allows; none if it is no such list.
