@@ -1,6 +1,7 @@
 //! The only room that knows the Functions wire: envelopes, the table of functions, and the web.
 
 mod alerts;
+mod capacity;
 mod changes;
 mod envelope;
 mod incidents;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(|| async { "poolkeeper" }))
         .route("/api/health", get(web::health))
         .route("/api/alerts", post(alerts::receive))
+        .route("/api/capacity", get(capacity::show))
         .route("/api/changes", get(changes::list).post(changes::propose))
         .route("/api/changes/{id}", get(changes::show))
         .route(

@@ -38,6 +38,11 @@ pub fn table() -> &'static [Function] {
             "takes an Azure Monitor alert",
         ),
         f(
+            "capacity",
+            http("get", "capacity"),
+            "shows what was used, what is forecast and what there should be",
+        ),
+        f(
             "changes",
             http("get", "changes/{id?}/{action?}"),
             "shows changes, and takes proposals and decisions",

@@ -6,6 +6,7 @@ mod alerts;
 mod azure;
 mod azurite;
 mod blobs;
+mod capacity;
 mod certificates;
 mod changes;
 mod cleanup;

@@ -57,6 +57,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     let mut notes = Vec::new();
     let wanted = wanted(have, input.rules, need.upper, &mut notes);
     let (to, _) = parts(wanted);
+    let short = need.upper > f64::from(to);
     let more = need.upper > FULL * f64::from(current) && to > current;
     let less = to < current && f64::from(to) <= SPARE * f64::from(current);
     let advice = if more || less {
@@ -86,7 +87,8 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     }
     Some(Recommendation {
         resource: resource.clone(),
-        urgency: if more {
+        // Where no more can be had, it is as urgent.
+        urgency: if need.upper > FULL * f64::from(current) && to >= current && (more || short) {
             urgency(evidence.crosses, now)
         } else {
             super::Urgency::None
@@ -162,8 +164,11 @@ fn bill(
     capacity: Capacity,
     hours: &[f64],
 ) -> Option<crate::domain::Money> {
-    let hour =
-        |capacity| input.prices.throughput_hour(input.location, capacity, input.regions);
+    let hour = |capacity| {
+        input
+            .prices
+            .throughput_hour(input.location, capacity, input.regions)
+    };
     match capacity {
         Capacity::Manual(_) => Some(hour(capacity)?.times(MONTH_HOURS)),
         Capacity::Autoscale(most) => {
@@ -192,7 +197,9 @@ fn other_mode(
     let to = match best {
         Capacity::Manual(_) => {
             let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP).max(AUTOSCALE_STEP);
-            Capacity::Autoscale(ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)))
+            Capacity::Autoscale(
+                ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)),
+            )
         }
         Capacity::Autoscale(_) => {
             // What Azure allows as the least of the other mode is known once it is that.
