@@ -3,6 +3,7 @@
 
 pub mod decide;
 mod facts;
+pub mod gather;
 
 pub use facts::{
     AppFacts, AppMinute, Capped, ContainerFacts, Minute, Past, Raised, Range, Share, Supply,
