@@ -84,6 +84,10 @@ pub struct Evidence {
     /// at the upper end of the interval; and the same of the forecast itself.
     pub need: f64,
     pub need_forecast: f64,
+    /// The same at the lower end.
+    pub need_lower: f64,
+    /// The first hour of the forecast, which is when it was made.
+    pub forecast_begins: DateTime<Utc>,
     /// By how much the busy minute exceeds its hour, and from how many hours that was learned.
     pub busy_factor: f64,
     pub busy_hours: usize,
@@ -238,6 +242,7 @@ struct Need {
     /// All hours but the highest, at the upper end of the interval, and of the forecast itself.
     upper: f64,
     middle: f64,
+    lower: f64,
     /// Each hour, by the forecast.
     hours: Vec<f64>,
     uppers: Vec<(DateTime<Utc>, f64)>,
@@ -260,6 +265,10 @@ impl Need {
         Some(Self {
             upper: quantile(uppers.iter().map(|(_, upper)| *upper).collect(), MET),
             middle: quantile(hours.clone(), MET),
+            lower: quantile(
+                rest.iter().map(|p| coming.lower[*p] * factor).collect(),
+                MET,
+            ),
             hours,
             uppers,
         })
@@ -273,6 +282,8 @@ impl Need {
             until: coming.end(),
             need: self.upper,
             need_forecast: self.middle,
+            need_lower: self.lower,
+            forecast_begins: coming.start,
             busy_factor: kept.busy.factor,
             busy_hours: kept.busy.hours,
             crosses: crosses.map(|(at, _)| *at),

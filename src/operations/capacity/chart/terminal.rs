@@ -9,7 +9,11 @@ const LABELS: usize = 8;
 /// A chart of characters, at most so many columns wide (40 and more). Each line ends.
 #[must_use]
 pub fn terminal(chart: &Chart, columns: usize) -> String {
-    let mut out = format!("{} ({})\n", plain(&chart.title), plain(&chart.unit));
+    let mut out = plain(&chart.title);
+    if !chart.unit.is_empty() {
+        out.push_str(&format!(", {}", plain(&chart.unit)));
+    }
+    out.push('\n');
     let Some((start, end)) = chart.span() else {
         out.push_str("no data\n");
         return out;
@@ -49,13 +53,11 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     for hour in &chart.coming {
         cells[row(hour.forecast)][column(hour.at)] = 'o';
     }
-    for (index, line) in cells.iter().enumerate() {
-        let up = (ROWS - 1 - index) as f64 / (ROWS - 1) as f64;
-        let label = if index % 4 == 0 || index == ROWS - 1 {
-            number(axis.low + up * (axis.high - axis.low))
-        } else {
-            String::new()
-        };
+    let mut labels = vec![String::new(); ROWS];
+    for tick in axis.ticks() {
+        labels[row(tick)] = number(tick);
+    }
+    for (label, line) in labels.iter().zip(&cells) {
         let text: String = line.iter().collect();
         out.push_str(&format!("{label:>LABELS$}│{}\n", text.trim_end()));
     }

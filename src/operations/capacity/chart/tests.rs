@@ -146,6 +146,7 @@ fn a_terminal_shows_the_same_within_its_columns() {
         "─ there is 1,000",
         "= recommended 1,400",
         "1,500│",
+        "  500│",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
