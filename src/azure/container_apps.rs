@@ -5,10 +5,10 @@
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
-use crate::domain::{Replica, Replicas, ResourceId, Weight};
+use crate::domain::{Replica, Replicas, ResourceId, Utilization, Weight, utilizations};
 
 const API_VERSION: &str = "2024-03-01";
 
@@ -188,6 +188,117 @@ pub async fn set_replicas(
     azure.finish(&call).await
 }
 
+/// The rules of an app by which replicas are added when theirs use much of their CPU or memory, by
+/// the name of the resource.
+pub async fn scale_rules(azure: &Azure, id: &ResourceId) -> Result<Vec<Utilization>, Error> {
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let body: Value = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
+    Ok(by_utilization(written_rules(&body)))
+}
+
+/// Replaces the rules by utilization of an app, and waits for Azure. It makes a new revision. Every
+/// other rule stays as it is, also what is not known here: all of them are read just before, and
+/// sent back. Asking twice for the same is harmless.
+///
+/// Errors: [`Error::Changed`] if the rules are not `from` any more; nothing is sent then.
+///
+/// Source: Container Apps, "Set scaling rules", custom rules of types `cpu` and `memory`.
+pub async fn set_scale_rules(
+    azure: &Azure,
+    id: &ResourceId,
+    from: &[Utilization],
+    to: &[Utilization],
+    permit: &dyn Permit,
+) -> Result<(), Error> {
+    let url = azure.arm(id.as_str(), API_VERSION)?;
+    let app: Value = azure
+        .get(Plane::Arm, url.clone(), READ_APP, id.as_str())
+        .await?;
+    let found = written_rules(&app);
+    let known = by_utilization(found);
+    if known != from {
+        return Err(Error::Changed {
+            what: id.to_string(),
+            code: format!("other scale rules: {}", utilizations(&known)),
+        });
+    }
+    let rules = turned(found, to).map_err(Error::Setting)?;
+    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str())
+        .body(json!({
+            "location": app["location"],
+            "properties": { "template": { "scale": { "rules": rules } } },
+        }))
+        .permit(permit);
+    azure.finish(&call).await
+}
+
+fn written_rules(app: &Value) -> &[Value] {
+    let rules = app["properties"]["template"]["scale"]["rules"].as_array();
+    rules.map_or(&[], Vec::as_slice)
+}
+
+fn by_utilization(rules: &[Value]) -> Vec<Utilization> {
+    let mut found: Vec<_> = rules.iter().filter_map(utilization).collect();
+    found.sort_by(|a, b| a.resource.cmp(&b.resource));
+    found
+}
+
+/// A rule as one by utilization; `None` if it is of another kind.
+fn utilization(rule: &Value) -> Option<Utilization> {
+    let custom = &rule["custom"];
+    let resource = custom["type"].as_str()?.to_ascii_lowercase();
+    let by_share = custom["metadata"]["type"]
+        .as_str()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("Utilization"));
+    let percent = custom["metadata"]["value"].as_str()?.parse().ok()?;
+    (matches!(resource.as_str(), "cpu" | "memory") && by_share)
+        .then_some(Utilization { resource, percent })
+}
+
+/// The rules with these by utilization: those that are there keep their place and their name.
+///
+/// Errors: a rule of another kind looks at the same resource; which of them is wanted only people
+/// know.
+fn turned(found: &[Value], to: &[Utilization]) -> Result<Vec<Value>, String> {
+    let mut rules = Vec::new();
+    let mut left: Vec<&Utilization> = to.iter().collect();
+    for rule in found {
+        let Some(known) = utilization(rule) else {
+            let kind = rule["custom"]["type"].as_str().unwrap_or_default();
+            if to.iter().any(|one| one.resource.eq_ignore_ascii_case(kind)) {
+                let name = rule["name"].as_str().unwrap_or_default();
+                return Err(format!(
+                    "rule `{name}` looks at {kind} as well, and not by utilization"
+                ));
+            }
+            rules.push(rule.clone());
+            continue;
+        };
+        let Some(place) = left.iter().position(|one| one.resource == known.resource) else {
+            continue;
+        };
+        let wanted = left.remove(place);
+        let mut rule = rule.clone();
+        rule["custom"]["metadata"]["value"] = json!(wanted.percent.to_string());
+        rules.push(rule);
+    }
+    for one in left {
+        let mut name = format!("{}-utilization", one.resource);
+        while rules.iter().any(|rule| rule["name"] == json!(name)) {
+            name.push('-');
+            name.push_str("own");
+        }
+        rules.push(json!({
+            "name": name,
+            "custom": {
+                "type": one.resource,
+                "metadata": { "type": "Utilization", "value": one.percent.to_string() },
+            },
+        }));
+    }
+    Ok(rules)
+}
+
 /// Sets what part of an app's requests goes where, and waits for Azure. It makes no revision.
 /// Asking twice for the same is harmless.
 pub async fn set_traffic(
@@ -319,4 +430,48 @@ pub async fn certificate_expires(
         .get(Plane::Arm, url, READ_CERTIFICATE, certificate)
         .await?;
     Ok(body.properties.expiration_date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_by_utilization_change_and_all_others_stay() {
+        let rule = |resource: &str, percent| Utilization {
+            resource: resource.into(),
+            percent,
+        };
+        let cpu = json!({ "name": "busy", "custom": { "type": "cpu",
+            "metadata": { "type": "Utilization", "value": "60" } } });
+        let queue = json!({ "name": "queue", "azureQueue": { "queueName": "q", "queueLength": 20,
+            "auth": [{ "secretRef": "s", "triggerParameter": "connection" }] } });
+        let found = [cpu.clone(), queue.clone()];
+        let seventy = json!({ "name": "busy", "custom": { "type": "cpu",
+            "metadata": { "type": "Utilization", "value": "70" } } });
+        let memory = json!({ "name": "memory-utilization", "custom": { "type": "memory",
+            "metadata": { "type": "Utilization", "value": "80" } } });
+        for (name, to, expected) in [
+            (
+                "another value and another rule",
+                vec![rule("cpu", 70), rule("memory", 80)],
+                vec![seventy, queue.clone(), memory.clone()],
+            ),
+            ("none left", vec![], vec![queue.clone()]),
+            (
+                "one for another",
+                vec![rule("memory", 80)],
+                vec![queue.clone(), memory],
+            ),
+            ("the same", vec![rule("cpu", 60)], vec![cpu, queue]),
+        ] {
+            let rules = turned(&found, &to).expect("rules");
+            assert_eq!(rules, expected, "{name}");
+            assert_eq!(by_utilization(&rules), to, "{name}: read back");
+        }
+        let absolute = [json!({ "name": "mine", "custom": { "type": "cpu",
+            "metadata": { "type": "AverageValue", "value": "500m" } } })];
+        let refused = turned(&absolute, &[rule("cpu", 70)]).expect_err("two of cpu");
+        assert!(refused.contains("`mine`"), "{refused}");
+    }
 }
