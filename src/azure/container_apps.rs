@@ -2,13 +2,17 @@
 //!
 //! Source: Container Apps resource provider 2024-03-01.
 
+mod scale_rules;
+
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
-use crate::domain::{Replica, Replicas, ResourceId, Utilization, Weight, utilizations};
+use crate::domain::{Replica, Replicas, ResourceId, Weight};
+
+pub use scale_rules::{set_scale_rules, utilizations};
 
 const API_VERSION: &str = "2024-03-01";
 
@@ -20,7 +24,7 @@ pub const READ_REPLICAS: Action = Action("Microsoft.App/containerApps/revisions/
 pub const READ_CERTIFICATE: Action = Action("Microsoft.App/managedEnvironments/certificates/read");
 
 /// An app, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct App {
     pub location: String,
     pub replicas: Replicas,
@@ -33,6 +37,43 @@ pub struct App {
     /// What part of the requests goes where; empty without ingress.
     pub traffic: Vec<Weight>,
     pub domains: Vec<Domain>,
+    /// By what the platform adds and takes away replicas.
+    pub scale_rules: Vec<ScaleRule>,
+    /// What one replica has, all its containers together.
+    pub vcpu: f64,
+    pub gib: f64,
+}
+
+impl App {
+    /// Whether another revision than the one that serves is on its way, or has failed on it.
+    #[must_use]
+    pub fn is_rolling(&self) -> bool {
+        self.newest_revision.is_some() && self.newest_revision != self.latest_revision
+    }
+}
+
+/// A scale rule, as Azure has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaleRule(pub Value);
+
+impl ScaleRule {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap_or_default()
+    }
+
+    /// `cpu` or `memory`, and at how many percent of what replicas have it adds one; `None` for a
+    /// rule of another kind.
+    #[must_use]
+    pub fn utilization(&self) -> Option<(&str, u32)> {
+        let custom = &self.0["custom"];
+        let metadata = &custom["metadata"];
+        let kind = custom["type"].as_str()?;
+        let by = metadata["type"].as_str().unwrap_or_default();
+        let fits = matches!(kind, "cpu" | "memory") && by.eq_ignore_ascii_case("utilization");
+        let percent = metadata["value"].as_str()?.parse().ok()?;
+        fits.then_some((kind, percent))
+    }
 }
 
 /// A name of its own under which an app is reached.
@@ -122,16 +163,30 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
     #[derive(Deserialize)]
     struct Template {
         scale: Option<Scale>,
+        containers: Option<Vec<Container>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Scale {
         min_replicas: Option<u32>,
         max_replicas: Option<u32>,
+        rules: Option<Vec<Value>>,
+    }
+    #[derive(Deserialize)]
+    struct Container {
+        resources: Option<Resources>,
+    }
+    #[derive(Deserialize)]
+    struct Resources {
+        cpu: Option<f64>,
+        memory: Option<String>,
     }
     let url = azure.arm(id.as_str(), API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
-    let scale = body.properties.template.and_then(|t| t.scale);
+    let (scale, containers) = body.properties.template.map_or_else(Default::default, |t| {
+        (t.scale, t.containers.unwrap_or_default())
+    });
+    let resources: Vec<Resources> = containers.into_iter().filter_map(|c| c.resources).collect();
     let configuration = body.properties.configuration;
     let mode = configuration
         .as_ref()
@@ -164,7 +219,24 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
             })
             .collect(),
         domains,
+        scale_rules: scale
+            .and_then(|s| s.rules)
+            .unwrap_or_default()
+            .into_iter()
+            .map(ScaleRule)
+            .collect(),
+        vcpu: resources.iter().filter_map(|r| r.cpu).sum(),
+        gib: resources
+            .iter()
+            .filter_map(|r| gib(r.memory.as_deref()?))
+            .sum(),
     })
+}
+
+/// `1.5Gi` or `512Mi` in GiB.
+fn gib(text: &str) -> Option<f64> {
+    let number = |unit: &str| text.strip_suffix(unit)?.trim().parse::<f64>().ok();
+    number("Gi").or_else(|| number("Mi").map(|mib| mib / 1024.0))
 }
 
 /// Sets how many replicas an app may have, and waits for Azure. It makes a new revision. Asking
@@ -186,117 +258,6 @@ pub async fn set_replicas(
         }))
         .permit(permit);
     azure.finish(&call).await
-}
-
-/// The rules of an app by which replicas are added when theirs use much of their CPU or memory, by
-/// the name of the resource.
-pub async fn scale_rules(azure: &Azure, id: &ResourceId) -> Result<Vec<Utilization>, Error> {
-    let url = azure.arm(id.as_str(), API_VERSION)?;
-    let body: Value = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
-    Ok(by_utilization(written_rules(&body)))
-}
-
-/// Replaces the rules by utilization of an app, and waits for Azure. It makes a new revision. Every
-/// other rule stays as it is, also what is not known here: all of them are read just before, and
-/// sent back. Asking twice for the same is harmless.
-///
-/// Errors: [`Error::Changed`] if the rules are not `from` any more; nothing is sent then.
-///
-/// Source: Container Apps, "Set scaling rules", custom rules of types `cpu` and `memory`.
-pub async fn set_scale_rules(
-    azure: &Azure,
-    id: &ResourceId,
-    from: &[Utilization],
-    to: &[Utilization],
-    permit: &dyn Permit,
-) -> Result<(), Error> {
-    let url = azure.arm(id.as_str(), API_VERSION)?;
-    let app: Value = azure
-        .get(Plane::Arm, url.clone(), READ_APP, id.as_str())
-        .await?;
-    let found = written_rules(&app);
-    let known = by_utilization(found);
-    if known != from {
-        return Err(Error::Changed {
-            what: id.to_string(),
-            code: format!("other scale rules: {}", utilizations(&known)),
-        });
-    }
-    let rules = turned(found, to).map_err(Error::Setting)?;
-    let call = Call::new(Plane::Arm, Method::PATCH, url, WRITE_APP, id.as_str())
-        .body(json!({
-            "location": app["location"],
-            "properties": { "template": { "scale": { "rules": rules } } },
-        }))
-        .permit(permit);
-    azure.finish(&call).await
-}
-
-fn written_rules(app: &Value) -> &[Value] {
-    let rules = app["properties"]["template"]["scale"]["rules"].as_array();
-    rules.map_or(&[], Vec::as_slice)
-}
-
-fn by_utilization(rules: &[Value]) -> Vec<Utilization> {
-    let mut found: Vec<_> = rules.iter().filter_map(utilization).collect();
-    found.sort_by(|a, b| a.resource.cmp(&b.resource));
-    found
-}
-
-/// A rule as one by utilization; `None` if it is of another kind.
-fn utilization(rule: &Value) -> Option<Utilization> {
-    let custom = &rule["custom"];
-    let resource = custom["type"].as_str()?.to_ascii_lowercase();
-    let by_share = custom["metadata"]["type"]
-        .as_str()
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("Utilization"));
-    let percent = custom["metadata"]["value"].as_str()?.parse().ok()?;
-    (matches!(resource.as_str(), "cpu" | "memory") && by_share)
-        .then_some(Utilization { resource, percent })
-}
-
-/// The rules with these by utilization: those that are there keep their place and their name.
-///
-/// Errors: a rule of another kind looks at the same resource; which of them is wanted only people
-/// know.
-fn turned(found: &[Value], to: &[Utilization]) -> Result<Vec<Value>, String> {
-    let mut rules = Vec::new();
-    let mut left: Vec<&Utilization> = to.iter().collect();
-    for rule in found {
-        let Some(known) = utilization(rule) else {
-            let kind = rule["custom"]["type"].as_str().unwrap_or_default();
-            if to.iter().any(|one| one.resource.eq_ignore_ascii_case(kind)) {
-                let name = rule["name"].as_str().unwrap_or_default();
-                return Err(format!(
-                    "rule `{name}` looks at {kind} as well, and not by utilization"
-                ));
-            }
-            rules.push(rule.clone());
-            continue;
-        };
-        let Some(place) = left.iter().position(|one| one.resource == known.resource) else {
-            continue;
-        };
-        let wanted = left.remove(place);
-        let mut rule = rule.clone();
-        rule["custom"]["metadata"]["value"] = json!(wanted.percent.to_string());
-        rules.push(rule);
-    }
-    for one in left {
-        let mut name = format!("{}-utilization", one.resource);
-        while rules.iter().any(|rule| rule["name"] == json!(name)) {
-            name.push('-');
-            name.push_str("own");
-        }
-        rules.push(json!({
-            "name": name,
-            "custom": {
-                "type": one.resource,
-                "metadata": { "type": "Utilization", "value": one.percent.to_string() },
-            },
-        }));
-    }
-    Ok(rules)
 }
 
 /// Sets what part of an app's requests goes where, and waits for Azure. It makes no revision.
@@ -434,44 +395,47 @@ pub async fn certificate_expires(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
+
+    use super::{ScaleRule, gib};
 
     #[test]
-    fn rules_by_utilization_change_and_all_others_stay() {
-        let rule = |resource: &str, percent| Utilization {
-            resource: resource.into(),
-            percent,
+    fn a_scale_rule_of_utilization_is_told_from_others() {
+        let custom = |kind: &str, by: &str, value: &str| {
+            let metadata = json!({ "type": by, "value": value });
+            ScaleRule(json!({ "name": "r", "custom": { "type": kind, "metadata": metadata } }))
         };
-        let cpu = json!({ "name": "busy", "custom": { "type": "cpu",
-            "metadata": { "type": "Utilization", "value": "60" } } });
-        let queue = json!({ "name": "queue", "azureQueue": { "queueName": "q", "queueLength": 20,
-            "auth": [{ "secretRef": "s", "triggerParameter": "connection" }] } });
-        let found = [cpu.clone(), queue.clone()];
-        let seventy = json!({ "name": "busy", "custom": { "type": "cpu",
-            "metadata": { "type": "Utilization", "value": "70" } } });
-        let memory = json!({ "name": "memory-utilization", "custom": { "type": "memory",
-            "metadata": { "type": "Utilization", "value": "80" } } });
-        for (name, to, expected) in [
+        for (name, rule, expected) in [
+            ("cpu", custom("cpu", "Utilization", "70"), Some(("cpu", 70))),
             (
-                "another value and another rule",
-                vec![rule("cpu", 70), rule("memory", 80)],
-                vec![seventy, queue.clone(), memory.clone()],
+                "memory",
+                custom("memory", "utilization", "80"),
+                Some(("memory", 80)),
             ),
-            ("none left", vec![], vec![queue.clone()]),
+            ("an amount", custom("cpu", "AverageValue", "70"), None),
+            ("no number", custom("cpu", "Utilization", "many"), None),
+            ("a queue", custom("azure-queue", "Utilization", "5"), None),
             (
-                "one for another",
-                vec![rule("memory", 80)],
-                vec![queue.clone(), memory],
+                "requests",
+                ScaleRule(
+                    json!({ "name": "h", "http": { "metadata": { "concurrentRequests": "50" } } }),
+                ),
+                None,
             ),
-            ("the same", vec![rule("cpu", 60)], vec![cpu, queue]),
         ] {
-            let rules = turned(&found, &to).expect("rules");
-            assert_eq!(rules, expected, "{name}");
-            assert_eq!(by_utilization(&rules), to, "{name}: read back");
+            assert_eq!(rule.utilization(), expected, "{name}");
         }
-        let absolute = [json!({ "name": "mine", "custom": { "type": "cpu",
-            "metadata": { "type": "AverageValue", "value": "500m" } } })];
-        let refused = turned(&absolute, &[rule("cpu", 70)]).expect_err("two of cpu");
-        assert!(refused.contains("`mine`"), "{refused}");
+    }
+
+    #[test]
+    fn memory_is_read_in_gib() {
+        for (text, expected) in [
+            ("1.5Gi", Some(1.5)),
+            ("512Mi", Some(0.5)),
+            ("2", None),
+            ("", None),
+        ] {
+            assert_eq!(gib(text), expected, "{text}");
+        }
     }
 }

@@ -82,7 +82,7 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
         }
         Mutation::AppScaleRules { from, to } => {
             let seen = container_apps::app(azure, on).await?;
-            let rules = container_apps::scale_rules(azure, on).await?;
+            let rules = container_apps::utilizations(&seen.scale_rules);
             let now = Now::new(utilizations(&rules), rules == *from, rules == *to);
             rolled_out(azure, on, seen, now).await
         }

@@ -158,17 +158,19 @@ impl<'s> Walk<'s> {
             }
             return;
         }
-        let wanted = match &schema["type"] {
-            Value::Array(types) => types
-                .iter()
-                .filter_map(Value::as_str)
-                .find(|t| *t != "null")
-                .unwrap_or_default()
-                .to_owned(),
-            other => other.as_str().unwrap_or_default().to_owned(),
-        };
+        let types = types_of(schema);
         let found = value.get_ref();
-        match (wanted.as_str(), found) {
+        // Of several types, the others are plain and have no more to be looked at.
+        let fits = |wanted: &&str| match *wanted {
+            "string" => found.is_str(),
+            "number" => found.is_float() || found.is_integer(),
+            _ => false,
+        };
+        if types.len() > 1 && types.iter().any(fits) {
+            return;
+        }
+        let wanted = types.first().copied().unwrap_or_default();
+        match (wanted, found) {
             ("object", DeValue::Table(table)) => {
                 self.table(table, schema, key, at);
             }
@@ -222,6 +224,16 @@ fn resolved<'s>(whole: &'s Value, mut schema: &'s Value) -> &'s Value {
             return schema;
         }
     }
+}
+
+/// The types that a value may have, `null` aside.
+fn types_of(schema: &Value) -> Vec<&str> {
+    let types = match &schema["type"] {
+        Value::Array(types) => types.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let types = types.iter().filter_map(Value::as_str);
+    types.filter(|name| *name != "null").collect()
 }
 
 /// The texts that a closed list allows; none if it is no such list.

@@ -52,6 +52,11 @@ pub(super) struct File {
     /// What is watched.
     #[serde(default)]
     pub(super) rules: Vec<Rule>,
+    /// What scaling owns, and by which rules. Without it nothing is owned.
+    #[serde(default)]
+    pub(super) scaling: super::scaling::file::Scaling,
+    /// What capacity costs.
+    pub(super) prices: Option<super::scaling::file::Prices>,
     /// What may be done by itself, for each kind of change. Without an entry a change is proposed.
     #[serde(default)]
     pub(super) policy: Policies,

@@ -303,6 +303,7 @@ impl Reader<'_> {
         if !rules.is_empty() && !stamps.iter().any(|stamp| stamp.workspace.is_some()) {
             self.tell("rules", "have no telemetry: no stamp has a workspace");
         }
+        let scaling = self.scaling(&file.scaling, file.prices.as_ref(), &stamps, &resources);
         let mut written = file.policy;
         let policies = ChangeKind::ALL
             .into_iter()
@@ -327,7 +328,7 @@ impl Reader<'_> {
             health,
             evaluator,
             rules,
-            scaling: Scaling::default(),
+            scaling,
             policies,
             resources,
         }

@@ -1,5 +1,8 @@
 //! How throughput and replicas follow the load, and what that costs.
 
+pub(super) mod file;
+mod read;
+
 use chrono::Duration;
 
 use crate::domain::{Capacity, Money, ResourceId};
@@ -167,3 +170,6 @@ impl Prices {
         price.vcpu_hour.times(vcpu).plus(price.gib_hour.times(gib))
     }
 }
+
+#[cfg(test)]
+mod tests;

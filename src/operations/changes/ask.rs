@@ -67,8 +67,9 @@ pub(super) async fn gather(
             },
             Err(error) => Err(error),
         },
-        Ask::AppScaleRules { to, .. } => match container_apps::scale_rules(azure, &id).await {
-            Ok(from) => {
+        Ask::AppScaleRules { to, .. } => match container_apps::app(azure, &id).await {
+            Ok(now) => {
+                let from = container_apps::utilizations(&now.scale_rules);
                 let mut to = to.clone();
                 to.sort_by(|a, b| a.resource.cmp(&b.resource));
                 match scale_rules(&from, &to) {
