@@ -115,10 +115,20 @@ fn table(shown: &Shown) -> String {
         ));
         text.push_str(&format!("{:<wide$}         {}\n", "", last.why));
         if let (Some(change), Some(outcome)) = (&last.change, &last.outcome) {
-            text.push_str(&format!("{:<wide$}         change {change}: {outcome}\n", ""));
+            text.push_str(&format!(
+                "{:<wide$}         change {change}: {outcome}\n",
+                ""
+            ));
         }
-        for change in one.waiting.iter().filter(|id| last.change.as_ref() != Some(*id)) {
-            text.push_str(&format!("{:<wide$}         change {change} waits for a decision\n", ""));
+        for change in one
+            .waiting
+            .iter()
+            .filter(|id| last.change.as_ref() != Some(*id))
+        {
+            text.push_str(&format!(
+                "{:<wide$}         change {change} waits for a decision\n",
+                ""
+            ));
         }
         if let Some(raised) = &one.raised {
             text.push_str(&format!(

@@ -137,8 +137,10 @@ mod tests {
             let read: Vec<_> = rules.into_iter().map(ScaleRule).collect();
             assert_eq!(utilizations(&read), to, "{name}: read back");
         }
-        let absolute = [ScaleRule(json!({ "name": "mine", "custom": { "type": "cpu",
-            "metadata": { "type": "AverageValue", "value": "500m" } } }))];
+        let absolute = [ScaleRule(
+            json!({ "name": "mine", "custom": { "type": "cpu",
+            "metadata": { "type": "AverageValue", "value": "500m" } } }),
+        )];
         let refused = turned(&absolute, &[rule("cpu", 70)]).expect_err("two of cpu");
         assert!(refused.contains("`mine`"), "{refused}");
     }

@@ -117,7 +117,8 @@ impl Reader<'_> {
                 Kind::RequestUnits | Kind::P95 | Kind::ErrorRate
             )
         {
-            let message = "is scale: more helps where rules look at request_units, p95 or error_rate";
+            let message =
+                "is scale: more helps where rules look at request_units, p95 or error_rate";
             self.tell(&format!("{key}.response"), message);
         }
         let clear_after = written.clear_after.unwrap_or(CLEAR_AFTER);

@@ -242,4 +242,3 @@ fn rank(because: Because) -> u8 {
         _ => 4,
     }
 }
-

@@ -352,7 +352,12 @@ mod tests {
         let later = now + Duration::hours(48);
         known.learn(&came(6, ru(400, 800), Because::Throttled, 48 * 60), later);
         assert_eq!(known.past(later).changes, 1);
-        assert!(known.made.iter().all(|made| made.change.as_str() != format!("{:020}", 1)));
+        assert!(
+            known
+                .made
+                .iter()
+                .all(|made| made.change.as_str() != format!("{:020}", 1))
+        );
     }
 
     #[test]

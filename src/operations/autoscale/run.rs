@@ -11,9 +11,7 @@ use super::judge::{self, Judged};
 use super::record::{self, Came, Known, Last, Memory};
 use crate::app::App;
 use crate::changes::{self, ChangeRecord, SCALING};
-use crate::domain::{
-    Change, ChangeId, Finding, IncidentEvent, Mutation, Outcome, ResourceId,
-};
+use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
 use crate::estate::Estate;
 use crate::journal::{
     Chain, ChangeNote, Decided, Event, Journal, Run, RunId, RunState, TaskReport, Wake, Work, note,
@@ -101,7 +99,9 @@ async fn scale(
         judge::choose(&mut judged, app.estate()?);
         decided = judged.iter().map(decided_of).collect();
         for decision in &decided {
-            *counts.entry(decision.because.replace('-', "_")).or_default() += 1;
+            *counts
+                .entry(decision.because.replace('-', "_"))
+                .or_default() += 1;
         }
         write_down(app, journal, run, &decided).await?;
         for one in &mut judged {
@@ -318,10 +318,14 @@ fn is_overtaken(open: &Change, wanted: &Change) -> bool {
                 from: now,
                 to: want,
             },
-        ) => from != now || to.least < want.least || (to.least > now.least && want.least < now.least),
+        ) => {
+            from != now || to.least < want.least || (to.least > now.least && want.least < now.least)
+        }
         // Replicas that are needed now do not wait for rules.
         (Mutation::AppScaleRules { .. }, Mutation::AppReplicas { .. }) => true,
-        (open, wanted) => std::mem::discriminant(open) == std::mem::discriminant(wanted) && open != wanted,
+        (open, wanted) => {
+            std::mem::discriminant(open) == std::mem::discriminant(wanted) && open != wanted
+        }
     }
 }
 
@@ -418,7 +422,10 @@ async fn remember(
     let started = run.started.unwrap_or(now);
     for place in places.values() {
         record::update(app, place, |memory| {
-            for one in decided.iter().filter(|d| record::place(&d.resource) == *place) {
+            for one in decided
+                .iter()
+                .filter(|d| record::place(&d.resource) == *place)
+            {
                 let known = memory.of(&one.resource);
                 known.looked = known.looked.max(Some(started));
                 let used = judged.iter().find(|j| j.resource == one.resource);

@@ -122,7 +122,10 @@ async fn begin(app: &App, run: &RunId, now: DateTime<Utc>) -> anyhow::Result<Beg
 }
 
 async fn is_finished(app: &App, run: &RunId) -> anyhow::Result<bool> {
-    let stored = app.store()?.get::<crate::journal::Run>(&run.document()).await?;
+    let stored = app
+        .store()?
+        .get::<crate::journal::Run>(&run.document())
+        .await?;
     Ok(stored.is_some_and(|stored| stored.value.state.is_final()))
 }
 

@@ -53,7 +53,11 @@ async fn wake(
     incident: &IncidentId,
 ) -> anyhow::Result<()> {
     for only in targets(estate, signal) {
-        let name = format!("{incident} {} {}", signal.occurrence, only.as_str().to_ascii_lowercase());
+        let name = format!(
+            "{incident} {} {}",
+            signal.occurrence,
+            only.as_str().to_ascii_lowercase()
+        );
         let hash = Hash::of(name.as_bytes());
         let run: RunId = format!("autoscale-alert-{}", &hash.as_str()[..24])
             .parse()
@@ -85,7 +89,10 @@ fn targets(estate: &Estate, signal: &Signal) -> Vec<ResourceId> {
             return vec![named];
         }
         let is_workspace = estate.stamps.iter().any(|stamp| {
-            stamp.workspace.as_ref().is_some_and(|workspace| workspace.id == named)
+            stamp
+                .workspace
+                .as_ref()
+                .is_some_and(|workspace| workspace.id == named)
         });
         if !is_workspace {
             return Vec::new();
@@ -121,7 +128,10 @@ mod tests {
             class: Class::Operations,
             title: String::new(),
             text: String::new(),
-            facts: stamp.map(|s| ("stamp".into(), s.into())).into_iter().collect(),
+            facts: stamp
+                .map(|s| ("stamp".into(), s.into()))
+                .into_iter()
+                .collect(),
             at: chrono::DateTime::UNIX_EPOCH,
             occurrence: "o".into(),
             trust: Trust::Confirmed { how: "t".into() },
@@ -144,7 +154,10 @@ mod tests {
         assert!(!stamps_apps.is_empty());
         assert_eq!(short(Some(account.as_str()), None), [account.short()]);
         assert_eq!(short(Some(container.as_str()), None), [container.short()]);
-        assert_eq!(short(Some(vault.as_str()), Some(stamp)), Vec::<String>::new());
+        assert_eq!(
+            short(Some(vault.as_str()), Some(stamp)),
+            Vec::<String>::new()
+        );
         assert_eq!(short(None, Some("another")), Vec::<String>::new());
         assert_eq!(short(None, None), Vec::<String>::new());
         let workspace = estate.stamps[0].workspace.as_ref().expect("a workspace");

@@ -115,30 +115,41 @@ pub(super) async fn gather(
                 batch(azure, region, subscription, kind, &resources, &requests),
                 batch(azure, region, subscription, kind, &resources, &minutes),
             );
-            let each = places.iter().map(|place| {
-                let PlaceKind::Account { account, containers } = &place.kind else {
-                    return Err("it is no account".into());
-                };
-                let told = Told {
-                    units: of_one(&units, account)?,
-                    requests: of_one(&requests, account)?,
-                    minutes: of_one(&minutes, account)?,
-                };
-                let mut all: Vec<(ResourceId, Wanted<'_>)> = containers
-                    .iter()
-                    .map(|one| (one.id(account), (one.database.as_str(), Some(one.container.as_str()))))
-                    .collect();
-                let mut databases: Vec<&str> = containers.iter().map(|c| c.database.as_str()).collect();
-                databases.sort_unstable();
-                databases.dedup();
-                all.extend(databases.into_iter().map(|database| {
-                    (account.child("sqlDatabases", database), (database, None))
-                }));
-                Ok(all
-                    .into_iter()
-                    .map(|(resource, wanted)| told.of(resource, wanted, now))
-                    .collect())
-            });
+            let each =
+                places.iter().map(|place| {
+                    let PlaceKind::Account {
+                        account,
+                        containers,
+                    } = &place.kind
+                    else {
+                        return Err("it is no account".into());
+                    };
+                    let told = Told {
+                        units: of_one(&units, account)?,
+                        requests: of_one(&requests, account)?,
+                        minutes: of_one(&minutes, account)?,
+                    };
+                    let mut all: Vec<(ResourceId, Wanted<'_>)> = containers
+                        .iter()
+                        .map(|one| {
+                            (
+                                one.id(account),
+                                (one.database.as_str(), Some(one.container.as_str())),
+                            )
+                        })
+                        .collect();
+                    let mut databases: Vec<&str> =
+                        containers.iter().map(|c| c.database.as_str()).collect();
+                    databases.sort_unstable();
+                    databases.dedup();
+                    all.extend(databases.into_iter().map(|database| {
+                        (account.child("sqlDatabases", database), (database, None))
+                    }));
+                    Ok(all
+                        .into_iter()
+                        .map(|(resource, wanted)| told.of(resource, wanted, now))
+                        .collect())
+                });
             each.collect()
         }
         PlaceKind::Apps(_) => {
@@ -234,7 +245,8 @@ fn summed(metrics: &[Metric], wanted: Wanted<'_>, busiest: bool) -> (Points, Opt
             let told = series.dimension(name).unwrap_or_default();
             told.eq_ignore_ascii_case(value)
         };
-        if !is("DatabaseName", database) || container.is_some_and(|one| !is("CollectionName", one)) {
+        if !is("DatabaseName", database) || container.is_some_and(|one| !is("CollectionName", one))
+        {
             continue;
         }
         // What was told of one container is whole, whatever was left out besides.
@@ -250,14 +262,21 @@ fn summed(metrics: &[Metric], wanted: Wanted<'_>, busiest: bool) -> (Points, Opt
     let mut all = Points::new();
     for (at, value) in regions.into_values().flatten() {
         let there = all.entry(at).or_insert(0.0);
-        *there = if busiest { there.max(value) } else { *there + value };
+        *there = if busiest {
+            there.max(value)
+        } else {
+            *there + value
+        };
     }
     let why = format!("there are more than {MOST_SERIES} series, and Azure left some out");
     (all, cut.then_some(why))
 }
 
 fn hourly(points: &Points, per: f64, now: DateTime<Utc>) -> Option<Hourly> {
-    let rates: Vec<_> = points.iter().map(|(at, value)| (*at, value / per)).collect();
+    let rates: Vec<_> = points
+        .iter()
+        .map(|(at, value)| (*at, value / per))
+        .collect();
     Hourly::new(&rates, now)
 }
 
@@ -355,10 +374,25 @@ mod tests {
         );
         let told = [told];
         for (name, wanted, busiest, expected) in [
-            ("the busiest region", Some("THREADS"), true, vec![(0, 20.0), (2, 30.0)]),
-            ("all requests", Some("threads"), false, vec![(0, 30.0), (2, 35.0)]),
+            (
+                "the busiest region",
+                Some("THREADS"),
+                true,
+                vec![(0, 20.0), (2, 30.0)],
+            ),
+            (
+                "all requests",
+                Some("threads"),
+                false,
+                vec![(0, 30.0), (2, 35.0)],
+            ),
             // By region first: the regions of a database are provisioned alike.
-            ("a database", None, true, vec![(0, 20.0), (1, 1.0), (2, 31.0)]),
+            (
+                "a database",
+                None,
+                true,
+                vec![(0, 20.0), (1, 1.0), (2, 31.0)],
+            ),
             ("one that has none", Some("files"), true, vec![]),
         ] {
             let (points, failed) = summed(&told, ("agents", wanted), busiest);
@@ -373,7 +407,10 @@ mod tests {
         let cut = [metric(vec![series(&dimensions, &[Some(1.0)])], true)];
         let why = |container| summed(&cut, ("agents", container), true).1;
         assert_eq!(why(Some("runs")), None, "this one was told");
-        assert!(why(Some("files")).is_some(), "this one may have been left out");
+        assert!(
+            why(Some("files")).is_some(),
+            "this one may have been left out"
+        );
         assert!(why(None).is_some(), "so may one of the database's");
         let refused = Metric {
             failed: Some("no".into()),
@@ -386,7 +423,10 @@ mod tests {
     #[test]
     fn totals_of_an_hour_are_told_as_rates() {
         let now = at(4);
-        let told = metric(vec![series(&[], &[Some(7200.0), None, Some(3600.0)])], false);
+        let told = metric(
+            vec![series(&[], &[Some(7200.0), None, Some(3600.0)])],
+            false,
+        );
         let requests = Metric {
             name: "Requests".into(),
             ..told

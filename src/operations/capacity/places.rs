@@ -174,7 +174,10 @@ mod tests {
         estate.scaling.containers = vec![
             (owned.clone(), rules),
             (database, rules),
-            (ResourceId::new("s", "g", Kind::CosmosAccount.azure(), "x"), rules),
+            (
+                ResourceId::new("s", "g", Kind::CosmosAccount.azure(), "x"),
+                rules,
+            ),
         ];
         let places = places(&estate);
         let paths: Vec<String> = places.iter().map(Place::path).collect();

@@ -117,11 +117,18 @@ fn is_due(document: Option<&Document>, now: DateTime<Utc>) -> bool {
 fn is_beside(due: &Due, first: &Place, location: &str) -> bool {
     let same_kind = matches!(
         (&due.place.kind, &first.kind),
-        (PlaceKind::Account { .. }, PlaceKind::Account { .. }) | (PlaceKind::Apps(_), PlaceKind::Apps(_))
+        (PlaceKind::Account { .. }, PlaceKind::Account { .. })
+            | (PlaceKind::Apps(_), PlaceKind::Apps(_))
     );
-    let known = due.stored.as_ref().and_then(|s| s.value.location.as_deref());
+    let known = due
+        .stored
+        .as_ref()
+        .and_then(|s| s.value.location.as_deref());
     same_kind
-        && due.place.subscription.eq_ignore_ascii_case(&first.subscription)
+        && due
+            .place
+            .subscription
+            .eq_ignore_ascii_case(&first.subscription)
         && known == Some(location)
 }
 
@@ -146,7 +153,11 @@ async fn location(azure: &Azure, due: &Due) -> Result<String, String> {
 /// Notes that a place is begun; `None` if another process has it.
 async fn begin(app: &App, due: &Due) -> Result<Option<(Document, Etag)>, Error> {
     let store = app.store()?;
-    let mut document = due.stored.as_ref().map(|s| s.value.clone()).unwrap_or_default();
+    let mut document = due
+        .stored
+        .as_ref()
+        .map(|s| s.value.clone())
+        .unwrap_or_default();
     document.tried = Some(app.clock.now());
     let path = due.place.path();
     let etag = match &due.stored {
@@ -255,7 +266,9 @@ async fn of_place(answer: OfPlace, zone: Tz) -> anyhow::Result<Result<Vec<Subjec
         })
         .buffered(AT_ONCE);
     while let Some((subject, made)) = made.next().await {
-        subjects[subject].series.push(made.context("make a forecast")?);
+        subjects[subject]
+            .series
+            .push(made.context("make a forecast")?);
     }
     Ok(Ok(subjects))
 }

@@ -28,8 +28,9 @@ const MOST_CONTAINERS: usize = 1_000;
 /// So many names fit into a filter.
 const MOST_NAMES: usize = 20;
 /// Beside those that are known, an account may have so many containers before some are left out of
-/// an answer, and then asked for by their names.
+/// an answer, and then asked for by their names; more where all of a database's are wanted.
 const STRANGERS: usize = 50;
+const STRANGERS_OF_DATABASES: usize = 1_000;
 /// Of one account's partitions.
 const MOST_PARTITIONS: u32 = 20_000;
 const AT_ONCE: usize = 6;
@@ -41,10 +42,18 @@ pub(super) type Place = (String, String);
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) account: ResourceId,
-    /// Its containers that are wanted. Those of a database that is wanted as a whole are not named.
-    pub(super) places: Vec<Place>,
+    /// Its containers that are wanted, each with its name as it is written; a database that is
+    /// wanted as a whole has no container's name.
+    pub(super) places: Vec<(Place, String)>,
     /// How many regions it has.
     pub(super) regions: u32,
+}
+
+impl Asked {
+    /// Whether a database is wanted as a whole.
+    fn has_database(&self) -> bool {
+        self.places.iter().any(|(_, name)| name.is_empty())
+    }
 }
 
 /// What was measured of one container.
@@ -62,6 +71,8 @@ pub(super) struct Loads {
     pub(super) of: HashMap<Place, Load>,
     /// What Azure did not tell.
     missing: HashSet<What>,
+    /// Only containers of some names were asked for.
+    pub(super) narrow: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -252,7 +263,13 @@ impl Reader<'_> {
         let names: Option<Vec<&str>> = names.as_ref().map(|n| n.iter().map(|n| &**n).collect());
         let regions = asked.iter().map(|one| one.regions).max().unwrap_or(1);
         let each = if what == What::Stored { regions } else { 1 };
-        let top = u32::try_from(most + STRANGERS).unwrap_or(u32::MAX) * each.max(1);
+        let whole = asked.iter().any(|one| one.has_database());
+        let strangers = if whole {
+            STRANGERS_OF_DATABASES
+        } else {
+            STRANGERS
+        };
+        let top = u32::try_from(most + strangers).unwrap_or(u32::MAX) * each.max(1);
         let answers = self
             .ask(what, &accounts, what.filter(names.as_deref()), top)
             .await;
@@ -272,6 +289,7 @@ impl Reader<'_> {
                 findings.push(unread(&account, what, why));
                 continue;
             }
+            of.narrow |= names.is_some();
             of.take(what, &metrics, None);
             if metrics.iter().any(|metric| metric.cut) {
                 let found = self.left_out(what, one, of, each).await;
@@ -289,13 +307,15 @@ impl Reader<'_> {
         of: &mut Loads,
         regions: u32,
     ) -> Option<Finding> {
-        let out: HashSet<Place> = one
-            .places
-            .iter()
-            .filter(|place| !of.of.get(*place).is_some_and(|load| load.has(what)))
-            .cloned()
-            .collect();
-        let mut names: Vec<&str> = out.iter().map(|(_, name)| name.as_str()).collect();
+        if one.has_database() {
+            of.missing.insert(what);
+            let why = "it has more containers than can be asked for at once";
+            return Some(unread(&one.account, what, why));
+        }
+        let is_out = |place: &Place| !of.of.get(place).is_some_and(|load| load.has(what));
+        let left: Vec<_> = one.places.iter().filter(|(p, _)| is_out(p)).collect();
+        let out: HashSet<Place> = left.iter().map(|(place, _)| place.clone()).collect();
+        let mut names: Vec<&str> = left.iter().map(|(_, name)| name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         let account = [one.account.clone()];
@@ -354,7 +374,7 @@ impl Reader<'_> {
 fn all_names(asked: &[&Asked]) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for one in asked {
-        if one.places.iter().any(|(_, name)| name.is_empty()) {
+        if one.has_database() {
             return None;
         }
         names.extend(one.places.iter().map(|(_, name)| name.clone()));
@@ -572,8 +592,7 @@ pub(super) async fn partitions(
     };
     let subscription = account.subscription().unwrap_or_default();
     let accounts = [account.clone()];
-    let answers =
-        metrics::batch(azure, region, subscription, NAMESPACE, &accounts, &query).await;
+    let answers = metrics::batch(azure, region, subscription, NAMESPACE, &accounts, &query).await;
     let Some((_, answer)) = answers.into_iter().next() else {
         return Err("nothing was answered".into());
     };

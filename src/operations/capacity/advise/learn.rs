@@ -140,7 +140,9 @@ impl PerReplica {
             }
         };
         if slope <= 0.0 {
-            return Err("what a replica can take is not known: its CPU does not follow requests".into());
+            return Err(
+                "what a replica can take is not known: its CPU does not follow requests".into(),
+            );
         }
         let mut requests = (target - base) / slope;
         let mut limit = Limit::Cpu;

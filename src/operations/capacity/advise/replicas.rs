@@ -96,7 +96,10 @@ pub fn app(input: &AppInput<'_>, now: DateTime<Utc>) -> Recommendation {
             have.least
         ));
     } else if to.least > have.least {
-        notes.push(format!("the estate wants at least {} replicas", rules.least));
+        notes.push(format!(
+            "the estate wants at least {} replicas",
+            rules.least
+        ));
     }
     if one.memory_full {
         notes.push(format!(
@@ -106,8 +109,20 @@ pub fn app(input: &AppInput<'_>, now: DateTime<Utc>) -> Recommendation {
             rules.memory_percent
         ));
     }
-    full_of(kept(Measure::Cpu), rules.cpu_percent, "CPU", now, &mut notes);
-    full_of(kept(Measure::Memory), rules.memory_percent, "memory", now, &mut notes);
+    full_of(
+        kept(Measure::Cpu),
+        rules.cpu_percent,
+        "CPU",
+        now,
+        &mut notes,
+    );
+    full_of(
+        kept(Measure::Memory),
+        rules.memory_percent,
+        "memory",
+        now,
+        &mut notes,
+    );
     reliance(requests, coming_requests, &mut notes);
     Recommendation {
         resource: input.app.clone(),
@@ -149,7 +164,10 @@ fn said(one: &PerReplica, rules: &ReplicaRules) -> String {
         Limit::Memory => (rules.memory_percent, "memory"),
     };
     let seen = if one.limit == Limit::Cpu && one.cpu_seen < f64::from(rules.cpu_percent) * 0.8 {
-        format!("; no hour was fuller than {:.0} %, so that is a guess beyond it", one.cpu_seen)
+        format!(
+            "; no hour was fuller than {:.0} %, so that is a guess beyond it",
+            one.cpu_seen
+        )
     } else {
         String::new()
     };

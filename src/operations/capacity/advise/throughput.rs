@@ -162,8 +162,11 @@ fn bill(
     capacity: Capacity,
     hours: &[f64],
 ) -> Option<crate::domain::Money> {
-    let hour =
-        |capacity| input.prices.throughput_hour(input.location, capacity, input.regions);
+    let hour = |capacity| {
+        input
+            .prices
+            .throughput_hour(input.location, capacity, input.regions)
+    };
     match capacity {
         Capacity::Manual(_) => Some(hour(capacity)?.times(MONTH_HOURS)),
         Capacity::Autoscale(most) => {
@@ -192,7 +195,9 @@ fn other_mode(
     let to = match best {
         Capacity::Manual(_) => {
             let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP).max(AUTOSCALE_STEP);
-            Capacity::Autoscale(ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)))
+            Capacity::Autoscale(
+                ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)),
+            )
         }
         Capacity::Autoscale(_) => {
             // What Azure allows as the least of the other mode is known once it is that.
