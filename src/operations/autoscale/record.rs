@@ -24,42 +24,42 @@ const WATCHED: Duration = Duration::hours(1);
 
 /// What is remembered of what lies in one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub(super) struct Memory {
     /// An account, or a resource group.
-    pub place: ResourceId,
+    pub(super) place: ResourceId,
     /// By the resource in lower case.
-    pub known: BTreeMap<String, Known>,
+    pub(super) known: BTreeMap<String, Known>,
 }
 
 /// What is remembered of one container, of what a database shares, or of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Known {
-    pub resource: ResourceId,
-    pub looked: Option<DateTime<Utc>>,
+pub(super) struct Known {
+    pub(super) resource: ResourceId,
+    pub(super) looked: Option<DateTime<Utc>>,
     /// Changes that scaling made: of the last day, and the newest of each direction.
-    pub made: Vec<Made>,
+    pub(super) made: Vec<Made>,
     /// Its proposals that wait for a decision.
-    pub waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
     /// What was said and is not to be said again so soon: by hash of the mutation, until when.
-    pub said: BTreeMap<String, DateTime<Utc>>,
-    pub raised: Option<Raised>,
-    pub last: Option<Last>,
+    pub(super) said: BTreeMap<String, DateTime<Utc>>,
+    pub(super) raised: Option<Raised>,
+    pub(super) last: Option<Last>,
 }
 
 /// A change that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
-    pub change: ChangeId,
-    pub at: DateTime<Utc>,
+pub(super) struct Made {
+    pub(super) change: ChangeId,
+    pub(super) at: DateTime<Utc>,
     /// It gave more; `None`: neither more nor less.
-    pub up: Option<bool>,
+    pub(super) up: Option<bool>,
 }
 
 /// A change that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
-    pub change: ChangeId,
-    pub because: Because,
+pub(super) struct Waiting {
+    pub(super) change: ChangeId,
+    pub(super) because: Because,
 }
 
 /// What was decided last.
@@ -109,8 +109,7 @@ impl Known {
     }
 
     /// What earlier changes say to the next decision.
-    #[must_use]
-    pub fn past(&self, now: DateTime<Utc>) -> Past {
+    pub(super) fn past(&self, now: DateTime<Utc>) -> Past {
         let known = || self.made.iter().filter(|made| made.at <= now + AHEAD);
         let newest = |up: bool| {
             let of = known().filter(|made| made.up == Some(up));
@@ -125,8 +124,7 @@ impl Known {
     }
 
     /// Whether the very same was said and turned down, or only watched, a short while ago.
-    #[must_use]
-    pub fn was_said(&self, mutation: &Mutation, now: DateTime<Utc>) -> bool {
+    pub(super) fn was_said(&self, mutation: &Mutation, now: DateTime<Utc>) -> bool {
         self.said
             .get(&name(mutation))
             .is_some_and(|until| now < *until)

@@ -11,7 +11,7 @@ use super::judge::{self, Judged};
 use super::record::{self, Came, Known, Last, Memory};
 use crate::app::App;
 use crate::changes::{self, ChangeRecord, SCALING};
-use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
+use crate::domain::{Change, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
 use crate::estate::Estate;
 use crate::journal::{
     Chain, ChangeNote, Decided, Event, Journal, Run, RunId, RunState, TaskReport, Wake, Work, note,
