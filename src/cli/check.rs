@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::estate::{Estate, EstateError, Problem, schema};
 
-/// Exit codes: 0 right, 1 wrong, 2 the file cannot be read.
+/// Exit codes: 0 right, 1 wrong or contradicting itself, 2 the file cannot be read.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// The estate file.
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// Print the JSON Schema of the estate file instead, for editors.
     #[arg(long, conflicts_with_all = ["estate", "json"])]
     schema: bool,
-    /// Print one JSON document: what is wrong, with lines.
+    /// Print one JSON document: what is wrong and what contradicts itself, with lines.
     #[arg(long)]
     json: bool,
 }
@@ -33,16 +33,26 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let problems = match Estate::parse(&text) {
-        Ok(_) => Vec::new(),
-        Err(EstateError(problems)) => problems,
+    let (problems, contradictions) = match Estate::contradictions(&text) {
+        Ok(contradictions) => (Vec::new(), contradictions),
+        Err(EstateError(problems)) => (problems, Vec::new()),
     };
-    if problems.is_empty() && !arguments.json {
+    let is_right = problems.is_empty() && contradictions.is_empty();
+    if arguments.json {
+        let told = json!({
+            "estate": path, "problems": problems, "contradictions": contradictions,
+        });
+        println!("{told:#}");
+    } else if is_right {
         println!("`{}` is right", path.display());
     } else {
-        tell(path, &problems, arguments.json);
+        tell(path, &problems, false);
+        for one in &contradictions {
+            let kind = one.kind.as_str();
+            println!("{}: {} ({kind})", path.display(), one.problem);
+        }
     }
-    ExitCode::from(u8::from(!problems.is_empty()))
+    ExitCode::from(u8::from(!is_right))
 }
 
 /// Prints what is wrong with an estate file.

@@ -61,13 +61,19 @@ impl<'a> Source<'a> {
     /// A problem with the value at `key`, or with the nearest thing around it that is there.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
         Problem {
-            line: Some(self.line(self.find(key))),
+            line: Some(self.line(self.find(key).0)),
             key: key.to_owned(),
             message: message.into(),
         }
     }
 
-    fn find(&self, key: &str) -> usize {
+    /// Whether the file has a value there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).1
+    }
+
+    /// Where the value at `key` is, or the nearest thing around it, and whether it is itself there.
+    fn find(&self, key: &str) -> (usize, bool) {
         let mut table = Some(self.table.get_ref());
         let mut found = 0;
         for step in key.split('.') {
@@ -76,20 +82,20 @@ impl<'a> Source<'a> {
                 None => (step, None),
             };
             let Some((at, value)) = table.and_then(|t| t.get_key_value(name)) else {
-                return found;
+                return (found, false);
             };
             found = at.span().start;
             let mut value = value;
             if let Some(index) = index {
                 let Some(item) = value.get_ref().as_array().and_then(|a| a.get(index)) else {
-                    return found;
+                    return (found, false);
                 };
                 found = item.span().start;
                 value = item;
             }
             table = value.get_ref().as_table();
         }
-        found
+        (found, true)
     }
 
     /// Holds the file against its schema.

@@ -3,6 +3,7 @@
 
 mod channels;
 mod check;
+mod contradictions;
 mod file;
 mod health;
 mod incidents;
@@ -24,6 +25,7 @@ pub use channels::{
     Channel, ChannelKind, Login, MailSecurity, Servicenow, Smtp, Target, Way, is_loopback,
 };
 pub use check::Problem;
+pub use contradictions::{Contradiction, ContradictionKind};
 pub use health::{Endpoint, Health, forbidden};
 pub use incidents::{After, Escalation, IncidentPolicy, Step};
 pub use logs::{LogContainer, Logs, Mark, Protected};
@@ -41,6 +43,7 @@ pub use windows::QuietWindow;
 
 use crate::domain::{Cadence, ChangeKind, ResourceId, Rhythm, Schedule, same_person};
 use check::Source;
+use contradictions::Written;
 
 /// The estate and its policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +140,24 @@ impl Estate {
     /// Errors: everything that is wrong with it. Unknown keys are wrong.
     pub fn parse(text: &str) -> Result<Self, EstateError> {
         let source = Source::read(text).map_err(EstateError)?;
+        Ok(Self::read(text, &source)?.0)
+    }
+
+    /// What contradicts itself in an estate file that is right, in the order of its lines. A service
+    /// starts with it all the same.
+    ///
+    /// Errors: everything that is wrong with it.
+    pub fn contradictions(text: &str) -> Result<Vec<Contradiction>, EstateError> {
+        let source = Source::read(text).map_err(EstateError)?;
+        let (estate, entries) = Self::read(text, &source)?;
+        let written = Written {
+            source: &source,
+            entries: &entries,
+        };
+        Ok(contradictions::find(&estate, &written))
+    }
+
+    fn read(text: &str, source: &Source<'_>) -> Result<(Self, Entries), EstateError> {
         let problems = source.check(&file::schema());
         if !problems.is_empty() {
             return Err(EstateError(problems));
@@ -149,12 +170,13 @@ impl Estate {
             }])
         })?;
         let mut reader = Reader {
-            source: &source,
+            source,
             problems: Vec::new(),
+            entries: Entries::new(),
         };
         let estate = reader.estate(file);
         if reader.problems.is_empty() {
-            Ok(estate)
+            Ok((estate, reader.entries))
         } else {
             Err(EstateError(reader.problems))
         }
@@ -211,7 +233,11 @@ impl Estate {
 struct Reader<'a> {
     source: &'a Source<'a>,
     problems: Vec<Problem>,
+    entries: Entries,
 }
+
+/// The entries that say of resources how they are scaled, by id in lower case.
+type Entries = BTreeMap<String, String>;
 
 impl Reader<'_> {
     fn tell(&mut self, key: &str, message: impl Into<String>) {

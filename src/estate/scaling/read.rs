@@ -187,6 +187,8 @@ impl Reader<'_> {
                 continue;
             }
             one.entry = Some(key.to_owned());
+            let id = one.id.as_str().to_ascii_lowercase();
+            self.entries.insert(id, key.to_owned());
             one.own = entry.own.unwrap_or(one.own);
             one.rules = rules;
         }
