@@ -15,6 +15,7 @@ mod engine;
 mod estate;
 mod faults;
 mod forecast;
+mod gather;
 mod health;
 mod host;
 mod incidents;

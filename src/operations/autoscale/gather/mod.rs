@@ -94,11 +94,11 @@ pub async fn gather(
     looked: &BTreeMap<String, DateTime<Utc>>,
 ) -> anyhow::Result<Gathered> {
     let (azure, scaling) = (app.azure()?, &app.estate()?.scaling);
-    Ok(of(azure, scaling, scope, looked, app.clock.now()).await)
+    Ok(gather_of(azure, scaling, scope, looked, app.clock.now()).await)
 }
 
 /// The same for what `scaling` owns, at `now`.
-pub async fn of(
+pub async fn gather_of(
     azure: &Azure,
     scaling: &Scaling,
     scope: &Scope,
