@@ -5,6 +5,7 @@
 //! owns throughput and replicas, and people own their limits.
 
 pub mod advise;
+pub mod chart;
 pub mod forecast;
 mod gather;
 pub mod hourly;
