@@ -33,7 +33,7 @@ fn scales(estate: &Estate, rule: &Rule, index: usize, told: &mut Told<'_>) {
     let key = |field: &str| format!("rules[{index}].{field}");
     match rule.watch {
         Watch::RequestUnits { .. } => {}
-        Watch::P95 { .. } => {
+        Watch::P95 { .. } | Watch::ErrorRate { .. } => {
             if estate.scaling.apps.is_empty() {
                 let message = "is scale, and `scaling` owns no app";
                 told.tell(NeverAnswered, &key("response"), message);

@@ -120,24 +120,99 @@ fn throughput_follows_the_need_of_the_coming_week_in_azures_steps() {
     for (name, have, day, factor, expected) in [
         ("it will do", Manual(1000), 800.0, 1.0, "keep 1000 RU/s"),
         // 80 % of 1000 are exceeded, and 1.2 times 801 are 961.2.
-        ("just over the rule, and no step to go", Manual(1000), 801.0, 1.0, "keep 1000 RU/s"),
-        ("over the rule", Manual(1000), 834.0, 1.0, "1000 RU/s -> 1100 RU/s"),
+        (
+            "just over the rule, and no step to go",
+            Manual(1000),
+            801.0,
+            1.0,
+            "keep 1000 RU/s",
+        ),
+        (
+            "over the rule",
+            Manual(1000),
+            834.0,
+            1.0,
+            "1000 RU/s -> 1100 RU/s",
+        ),
         // F4: 1.2 times 917 are 1100.4.
-        ("never a number that is no multiple", Manual(1000), 917.0, 1.0, "1000 RU/s -> 1200 RU/s"),
-        ("an exact multiple stays one", Manual(500), 500.0, 1.0, "500 RU/s -> 600 RU/s"),
-        ("the busy minute", Manual(1000), 800.0, 1.5, "1000 RU/s -> 1500 RU/s"),
+        (
+            "never a number that is no multiple",
+            Manual(1000),
+            917.0,
+            1.0,
+            "1000 RU/s -> 1200 RU/s",
+        ),
+        (
+            "an exact multiple stays one",
+            Manual(500),
+            500.0,
+            1.0,
+            "500 RU/s -> 600 RU/s",
+        ),
+        (
+            "the busy minute",
+            Manual(1000),
+            800.0,
+            1.5,
+            "1000 RU/s -> 1500 RU/s",
+        ),
         // F4: both directions.
-        ("too much", Manual(4000), 1000.0, 1.0, "4000 RU/s -> 1200 RU/s"),
-        ("a little too much is kept", Manual(1400), 1000.0, 1.0, "keep 1400 RU/s"),
-        ("next to nothing", Manual(1000), 3.0, 1.0, "1000 RU/s -> 400 RU/s"),
-        ("autoscale, up", Autoscale(2000), 1700.0, 1.0,
-            "autoscale up to 2000 RU/s -> autoscale up to 3000 RU/s"),
-        ("autoscale, down", Autoscale(10_000), 1700.0, 1.0,
-            "autoscale up to 10000 RU/s -> autoscale up to 3000 RU/s"),
-        ("autoscale never below its least", Autoscale(1000), 3.0, 1.0,
-            "keep autoscale up to 1000 RU/s"),
-        ("no more than is allowed", Manual(15_000), 19_000.0, 1.0, "15000 RU/s -> 20000 RU/s"),
-        ("nothing beyond what is allowed", Manual(20_000), 30_000.0, 1.0, "keep 20000 RU/s"),
+        (
+            "too much",
+            Manual(4000),
+            1000.0,
+            1.0,
+            "4000 RU/s -> 1200 RU/s",
+        ),
+        (
+            "a little too much is kept",
+            Manual(1400),
+            1000.0,
+            1.0,
+            "keep 1400 RU/s",
+        ),
+        (
+            "next to nothing",
+            Manual(1000),
+            3.0,
+            1.0,
+            "1000 RU/s -> 400 RU/s",
+        ),
+        (
+            "autoscale, up",
+            Autoscale(2000),
+            1700.0,
+            1.0,
+            "autoscale up to 2000 RU/s -> autoscale up to 3000 RU/s",
+        ),
+        (
+            "autoscale, down",
+            Autoscale(10_000),
+            1700.0,
+            1.0,
+            "autoscale up to 10000 RU/s -> autoscale up to 3000 RU/s",
+        ),
+        (
+            "autoscale never below its least",
+            Autoscale(1000),
+            3.0,
+            1.0,
+            "keep autoscale up to 1000 RU/s",
+        ),
+        (
+            "no more than is allowed",
+            Manual(15_000),
+            19_000.0,
+            1.0,
+            "15000 RU/s -> 20000 RU/s",
+        ),
+        (
+            "nothing beyond what is allowed",
+            Manual(20_000),
+            30_000.0,
+            1.0,
+            "keep 20000 RU/s",
+        ),
     ] {
         let units = kept(Measure::Units, &week(day, day / 4.0), 0.0, factor);
         let found = judge(&throughput(have), Some(&units));
@@ -200,7 +275,10 @@ fn without_data_nothing_is_recommended_and_it_is_said_why() {
     };
     for (units, why) in [
         (None, "it was not measured yet"),
-        (Some(&short_history), "insufficient data: 100 hours, and at least 168 (7 days) are needed"),
+        (
+            Some(&short_history),
+            "insufficient data: 100 hours, and at least 168 (7 days) are needed",
+        ),
         (Some(&over), "its forecast is over, and was not renewed"),
     ] {
         let found = judge(&have, units);
@@ -239,7 +317,10 @@ fn limits_of_the_service_and_of_the_estate_are_kept_and_told() {
     };
     let (advice, told) = notes(&stored, 100.0, &usual);
     assert_eq!(advice, "3000 RU/s -> 900 RU/s");
-    assert!(told.contains("it stays at 900 RU/s: Azure allows no less"), "{told}");
+    assert!(
+        told.contains("it stays at 900 RU/s: Azure allows no less"),
+        "{told}"
+    );
     let odd = Throughput {
         minimum: 850,
         ..throughput(Capacity::Manual(3000))
@@ -253,12 +334,21 @@ fn limits_of_the_service_and_of_the_estate_are_kept_and_told() {
     assert_eq!(advice, "3000 RU/s -> 2000 RU/s");
     assert!(told.contains("the estate allows no less"), "{told}");
     let (_, told) = notes(&throughput(Capacity::Manual(9000)), 12_000.0, &usual);
-    assert!(told.contains("above 10000 RU/s Azure splits partitions"), "{told}");
+    assert!(
+        told.contains("above 10000 RU/s Azure splits partitions"),
+        "{told}"
+    );
     let (advice, told) = notes(&throughput(Capacity::Manual(20_000)), 30_000.0, &usual);
     assert_eq!(advice, "keep 20000 RU/s");
-    assert!(told.contains("20000 RU/s is the most that is allowed"), "{told}");
+    assert!(
+        told.contains("20000 RU/s is the most that is allowed"),
+        "{told}"
+    );
     // A limit of people that is no step of Azure holds all the same.
-    let odd = ThroughputRules { most: 2550, ..usual };
+    let odd = ThroughputRules {
+        most: 2550,
+        ..usual
+    };
     assert_eq!(
         notes(&throughput(Capacity::Manual(1000)), 9000.0, &odd).0,
         "1000 RU/s -> 2500 RU/s"
@@ -289,7 +379,11 @@ fn how_soon_it_is_needed_is_when_the_forecast_gets_there() {
         &throughput(Capacity::Manual(4000)),
         Some(&kept(Measure::Units, &week(100.0, 50.0), 0.0, 1.0)),
     );
-    assert_eq!(less.urgency, Urgency::None, "what saves money is not urgent");
+    assert_eq!(
+        less.urgency,
+        Urgency::None,
+        "what saves money is not urgent"
+    );
 }
 
 #[test]
@@ -299,9 +393,19 @@ fn money_is_what_a_month_of_such_weeks_costs_more_or_less() {
         judge(&throughput(have), Some(&units)).monthly
     };
     // 100 RU/s cost 1 an hour.
-    assert_eq!(monthly(Capacity::Manual(1000), 1000.0, 1.0), Some(yen(2 * 730)));
-    assert_eq!(monthly(Capacity::Manual(3000), 1000.0, 1.0), Some(yen(-18 * 730)));
-    assert_eq!(monthly(Capacity::Manual(1200), 1000.0, 1.0), None, "nothing changes");
+    assert_eq!(
+        monthly(Capacity::Manual(1000), 1000.0, 1.0),
+        Some(yen(2 * 730))
+    );
+    assert_eq!(
+        monthly(Capacity::Manual(3000), 1000.0, 1.0),
+        Some(yen(-18 * 730))
+    );
+    assert_eq!(
+        monthly(Capacity::Manual(1200), 1000.0, 1.0),
+        None,
+        "nothing changes"
+    );
     // Autoscale is billed for what is used and at least a tenth of its maximum: a lower maximum saves
     // only where the floor was paid. 15 of 24 hours at the floor of 1,000 RU/s, then of 200.
     let saved = monthly(Capacity::Autoscale(10_000), 1500.0, 100.0).expect("money");
@@ -349,7 +453,9 @@ fn autoscale_is_told_where_the_shape_of_the_load_makes_it_cheaper_or_dearer() {
         "and dearer by autoscale"
     );
     // Between them it is the same money within a tenth: 1.5 times the mean, and 1.2 times the peak.
-    let middling: Vec<f64> = (0..168).map(|h| if h % 5 == 0 { 1000.0 } else { 750.0 }).collect();
+    let middling: Vec<f64> = (0..168)
+        .map(|h| if h % 5 == 0 { 1000.0 } else { 750.0 })
+        .collect();
     assert_eq!(other(Capacity::Manual(1200), &middling), None);
 }
 
@@ -361,7 +467,12 @@ fn a_change_that_is_on_its_way_is_told() {
         ..throughput(Capacity::Manual(1000))
     };
     let found = judge(&have, Some(&units));
-    assert!(found.notes.iter().any(|note| note.contains("still being carried out")));
+    assert!(
+        found
+            .notes
+            .iter()
+            .any(|note| note.contains("still being carried out"))
+    );
     assert_eq!(found.other_mode, None);
 }
 
@@ -425,13 +536,49 @@ fn replicas_follow_what_one_was_seen_to_take() {
     for (name, peak, least, most, expected) in [
         ("it will do", 2600.0, 2, 5, "keep 2-5 replicas"),
         // 3250 requests with a fifth more are 3900: six times 650.
-        ("an exact multiple", 3250.0, 2, 5, "2-5 replicas -> 2-6 replicas"),
-        ("a little more", 3251.0, 2, 5, "2-5 replicas -> 2-7 replicas"),
-        ("more than is allowed", 9000.0, 2, 8, "2-8 replicas -> 2-10 replicas"),
+        (
+            "an exact multiple",
+            3250.0,
+            2,
+            5,
+            "2-5 replicas -> 2-6 replicas",
+        ),
+        (
+            "a little more",
+            3251.0,
+            2,
+            5,
+            "2-5 replicas -> 2-7 replicas",
+        ),
+        (
+            "more than is allowed",
+            9000.0,
+            2,
+            8,
+            "2-8 replicas -> 2-10 replicas",
+        ),
         ("at the most already", 9000.0, 2, 10, "keep 2-10 replicas"),
-        ("too many always run", 600.0, 6, 10, "6-10 replicas -> 2-10 replicas"),
-        ("fewer than the estate wants", 600.0, 1, 10, "1-10 replicas -> 2-10 replicas"),
-        ("as many as the quiet hours need", 6000.0, 9, 10, "9-10 replicas -> 6-10 replicas"),
+        (
+            "too many always run",
+            600.0,
+            6,
+            10,
+            "6-10 replicas -> 2-10 replicas",
+        ),
+        (
+            "fewer than the estate wants",
+            600.0,
+            1,
+            10,
+            "1-10 replicas -> 2-10 replicas",
+        ),
+        (
+            "as many as the quiet hours need",
+            6000.0,
+            9,
+            10,
+            "9-10 replicas -> 6-10 replicas",
+        ),
     ] {
         let subject = app_subject(&week(peak, peak / 2.0), |_| 40.0);
         let found = judge_app(Some(&subject), have(least, most));
@@ -443,7 +590,10 @@ fn replicas_follow_what_one_was_seen_to_take() {
     let subject = app_subject(&week(9000.0, 100.0), |_| 40.0);
     let found = judge_app(Some(&subject), have(2, 10));
     let told = found.notes.join("; ");
-    assert!(told.contains("it needs 17 replicas with its buffer, and 10 are the most"), "{told}");
+    assert!(
+        told.contains("it needs 17 replicas with its buffer, and 10 are the most"),
+        "{told}"
+    );
     assert_eq!(found.urgency, Urgency::Now);
 }
 
@@ -481,14 +631,20 @@ fn what_a_replica_takes_is_learned_in_spite_of_wild_hours_or_not_at_all() {
     let robust = PerReplica::learn(&wild, 70, 80).expect("learned");
     // 30 points at 100 requests, and a point for each five more: 70 at 300.
     assert!((plain.requests - 300.0).abs() < 0.1, "{plain:?}");
-    assert!((robust.requests / plain.requests - 1.0).abs() < 0.1, "{robust:?}");
+    assert!(
+        (robust.requests / plain.requests - 1.0).abs() < 0.1,
+        "{robust:?}"
+    );
     let even: Vec<Usage> = (0..100).map(|_| hour(100.0, 20.0)).collect();
     let even = PerReplica::learn(&even, 70, 80).expect("learned");
     assert_eq!((even.way, even.requests), (Way::Ratio, 350.0));
     let error = PerReplica::learn(&usual[..47], 70, 80).expect_err("too few");
     assert!(error.contains("in 47 hours"), "{error}");
     let idle: Vec<Usage> = (0..100).map(|n| hour(f64::from(n + 1), 0.0)).collect();
-    assert!(PerReplica::learn(&idle, 70, 80).is_err(), "no CPU, no answer");
+    assert!(
+        PerReplica::learn(&idle, 70, 80).is_err(),
+        "no CPU, no answer"
+    );
     let found = judge_app(None, Replicas { least: 2, most: 10 });
     assert_eq!(short(&found), "it was not measured yet");
 }

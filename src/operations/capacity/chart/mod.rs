@@ -71,11 +71,16 @@ impl Chart {
     /// The highest and the lowest of all that is drawn, and 0.
     fn reach(&self) -> (f64, f64) {
         let measured = self.shown().iter().filter_map(|(_, value)| *value);
-        let coming = self.coming.iter().flat_map(|h| [h.lower, h.forecast, h.upper]);
+        let coming = self
+            .coming
+            .iter()
+            .flat_map(|h| [h.lower, h.forecast, h.upper]);
         let levels = self.levels.iter().map(|level| level.value);
         let all = measured.chain(coming).chain(levels);
         all.filter(|value| value.is_finite())
-            .fold((0.0, 0.0), |(low, high), v| (f64::min(low, v), f64::max(high, v)))
+            .fold((0.0, 0.0), |(low, high), v| {
+                (f64::min(low, v), f64::max(high, v))
+            })
     }
 
     fn axis(&self) -> Axis {
@@ -98,7 +103,10 @@ impl Chart {
                     gaps => format!(", {gaps} hours of it not told"),
                 };
                 let most = number(most);
-                parts.push(format!("Measured from {}: at most {most} {unit}{gaps}.", time(*from)));
+                parts.push(format!(
+                    "Measured from {}: at most {most} {unit}{gaps}.",
+                    time(*from)
+                ));
             }
             _ => parts.push("Nothing was measured.".into()),
         }
@@ -154,7 +162,9 @@ impl Axis {
 
     fn ticks(self) -> Vec<f64> {
         let count = ((self.high - self.low) / self.step).round() as usize;
-        (0..=count).map(|tick| self.low + tick as f64 * self.step).collect()
+        (0..=count)
+            .map(|tick| self.low + tick as f64 * self.step)
+            .collect()
     }
 
     /// How far up a value is, 0 to 1.

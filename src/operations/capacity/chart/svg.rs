@@ -54,7 +54,10 @@ fn body(out: &mut String, chart: &Chart, id: &str) {
     let title = escaped(&chart.title);
     let words = escaped(&chart.words());
     // Writing to a string does not fail.
-    let _ = write!(out, "<title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{words}</desc>");
+    let _ = write!(
+        out,
+        "<title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{words}</desc>"
+    );
     let _ = write!(
         out,
         "<text x=\"2\" y=\"11\">{title}</text><text class=\"dim\" x=\"{RIGHT}\" y=\"11\" \
@@ -63,7 +66,10 @@ fn body(out: &mut String, chart: &Chart, id: &str) {
     );
     let Some((start, end)) = chart.span() else {
         let (x, y) = (f64::midpoint(LEFT, RIGHT), f64::midpoint(TOP, BOTTOM));
-        let _ = write!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no data</text>");
+        let _ = write!(
+            out,
+            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no data</text>"
+        );
         return;
     };
     let plane = Plane {
@@ -73,12 +79,26 @@ fn body(out: &mut String, chart: &Chart, id: &str) {
     };
     grid(out, chart, &plane, end);
     if chart.coming.len() > 1 {
-        let _ = write!(out, "<path class=\"interval\" d=\"{}\"/>", band(chart, &plane));
+        let _ = write!(
+            out,
+            "<path class=\"interval\" d=\"{}\"/>",
+            band(chart, &plane)
+        );
     }
-    let measured = lines(chart.shown().iter().map(|(at, value)| (*at, *value)), &plane);
+    let measured = lines(
+        chart.shown().iter().map(|(at, value)| (*at, *value)),
+        &plane,
+    );
     let _ = write!(out, "<path class=\"measured\" d=\"{measured}\"/>");
-    let coming = chart.coming.iter().map(|hour| (hour.at, Some(hour.forecast)));
-    let _ = write!(out, "<path class=\"forecast\" d=\"{}\"/>", lines(coming, &plane));
+    let coming = chart
+        .coming
+        .iter()
+        .map(|hour| (hour.at, Some(hour.forecast)));
+    let _ = write!(
+        out,
+        "<path class=\"forecast\" d=\"{}\"/>",
+        lines(coming, &plane)
+    );
     for one in &chart.levels {
         level(out, one, &plane);
     }
@@ -121,7 +141,9 @@ fn grid(out: &mut String, chart: &Chart, plane: &Plane, end: DateTime<Utc>) {
     let mut day = plane.start.with_timezone(&chart.zone).date_naive() + Duration::days(1);
     let mut count = 0;
     while count < 400 {
-        let midnight = chart.zone.from_local_datetime(&day.and_time(NaiveTime::MIN));
+        let midnight = chart
+            .zone
+            .from_local_datetime(&day.and_time(NaiveTime::MIN));
         // Where that hour is skipped, the day begins later; it has no mark then.
         if let Some(at) = midnight.earliest().map(|at| at.to_utc()) {
             if at >= end {
@@ -156,10 +178,7 @@ fn grid(out: &mut String, chart: &Chart, plane: &Plane, end: DateTime<Utc>) {
 }
 
 /// Lines through values; a gap breaks them, and a value between two gaps is a dot.
-fn lines(
-    points: impl Iterator<Item = (DateTime<Utc>, Option<f64>)>,
-    plane: &Plane,
-) -> String {
+fn lines(points: impl Iterator<Item = (DateTime<Utc>, Option<f64>)>, plane: &Plane) -> String {
     let mut path = String::new();
     let mut pen = false;
     let mut alone = false;
@@ -186,7 +205,12 @@ fn band(chart: &Chart, plane: &Plane) -> String {
     let mut path = String::new();
     for (index, hour) in chart.coming.iter().enumerate() {
         let letter = if index == 0 { 'M' } else { 'L' };
-        let _ = write!(path, "{letter}{:.1} {:.1}", plane.x(hour.at), plane.y(hour.upper));
+        let _ = write!(
+            path,
+            "{letter}{:.1} {:.1}",
+            plane.x(hour.at),
+            plane.y(hour.upper)
+        );
     }
     for hour in chart.coming.iter().rev() {
         let _ = write!(path, "L{:.1} {:.1}", plane.x(hour.at), plane.y(hour.lower));

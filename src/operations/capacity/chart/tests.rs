@@ -64,7 +64,10 @@ fn numbers_are_short_and_axes_round() {
         let axis = Axis::new(low, high);
         let (a, b, c) = expected;
         let near = |one: f64, other: f64| (one - other).abs() <= 1e-9;
-        assert!(near(axis.low, a) && near(axis.high, b) && near(axis.step, c), "{axis:?}");
+        assert!(
+            near(axis.low, a) && near(axis.high, b) && near(axis.step, c),
+            "{axis:?}"
+        );
         assert!(axis.ticks().len() <= 7, "{axis:?}");
     }
 }
@@ -93,9 +96,16 @@ fn a_picture_holds_all_it_says_in_words_and_no_text_becomes_anything_else() {
     }
     let measured = svg.split("class=\"measured\" d=\"").nth(1).expect("a line");
     let measured = measured.split('"').next().expect("a path");
-    assert_eq!(measured.matches('M').count(), 2, "a gap is no line: {measured}");
+    assert_eq!(
+        measured.matches('M').count(),
+        2,
+        "a gap is no line: {measured}"
+    );
     let file = file(&chart());
-    assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{file}");
+    assert!(
+        file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""),
+        "{file}"
+    );
     assert!(file.contains("prefers-color-scheme:dark"));
     let mut reader = quick_xml::Reader::from_str(&file);
     while !matches!(
@@ -128,7 +138,15 @@ fn a_terminal_shows_the_same_within_its_columns() {
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    for part in ["•", "o", "░", "now 10-21", "─ there is 1,000", "= recommended 1,400", "1,500│"] {
+    for part in [
+        "•",
+        "o",
+        "░",
+        "now 10-21",
+        "─ there is 1,000",
+        "= recommended 1,400",
+        "1,500│",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     let hostile = Chart {
