@@ -21,7 +21,11 @@ pub(super) async fn facts(
 ) -> anyhow::Result<Facts> {
     let (estate, now) = (app.estate()?, app.clock.now());
     let kind = own.what.kind();
-    let same_kind = || run.changes.iter().filter(|note| note.what.kind() == kind);
+    // What the run has taken off the table touches nothing.
+    let same_kind = || {
+        let notes = run.changes.iter().filter(|note| note.what.kind() == kind);
+        notes.filter(|note| !note.came(&["rejected"]))
+    };
     let touches = same_kind().map(|note| note.what.touches()).sum();
     let part = match &own.what.mutation {
         Mutation::LogDeletion {

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
-use chrono::{DateTime, Duration, Utc};
-
-use super::decide::Because;
 use super::gather::{Gathered, Scope, gather};
 use super::judge::{self, Judged};
-use super::record::{self, Came, Known, Last, Memory};
+use super::open::settle_with_open;
+use super::record::{self, Came, Known};
+use super::remember::{came_of, came_of_notes, remember};
 use crate::app::App;
-use crate::changes::{self, ChangeRecord, SCALING};
+use crate::changes::{self, SCALING};
 use crate::domain::{Change, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
-use crate::estate::Estate;
 use crate::journal::{
     Chain, ChangeNote, Decided, Event, Journal, Run, RunId, RunState, TaskReport, Wake, Work, note,
 };
@@ -20,6 +17,7 @@ use crate::operations::capacity::Ahead;
 use crate::operations::maintenance::{TaskResult, is_interruption};
 use crate::operations::{health, recovery};
 use crate::store::Error;
+use anyhow::Context as _;
 
 /// What a run of scaling does, as its report names it.
 pub(super) const TASK: &str = "autoscale";
@@ -86,10 +84,10 @@ async fn scale(
 ) -> anyhow::Result<(TaskResult, Vec<Decided>)> {
     let (mut decided, mut counts, mut findings) = (Vec::new(), BTreeMap::new(), Vec::new());
     let mut proposed: Vec<Change> = own(run).map(|note| note.what.clone()).collect();
-    let mut judged = Vec::new();
-    let mut later = 0;
+    let (mut judged, mut settled, mut later) = (Vec::new(), Vec::new(), 0);
     if proposed.is_empty() {
-        let looked = look(app, only, dry_run).await?;
+        let looked = look(app, only).await?;
+        settled = looked.settled;
         findings.extend(looked.findings);
         later = looked.later;
         judged = looked.judged;
@@ -114,12 +112,15 @@ async fn scale(
     }
     let notes = changes::apply(app, journal, run, proposed, SCALING, dry_run).await?;
     if !dry_run {
-        remember(app, run, &judged, &decided, &notes).await?;
-        for note in &notes {
-            if matches!(note.outcome, Some(Outcome::Verified { .. })) {
-                recovery::move_requests(app, journal, run, &note.what, SCALING).await?;
+        let mut came = came_of_notes(app.estate()?, &decided, &notes, app.clock.now());
+        came.extend(settled);
+        for one in &came {
+            if matches!(one.outcome, Outcome::Verified { .. }) {
+                recovery::move_requests(app, journal, run, &one.change, SCALING).await?;
             }
         }
+        // Last: whoever dies before does all of this once more.
+        remember(app, run, &judged, &decided, &came).await?;
     }
     let mut summary = format!("{} looked at", decided.len());
     for (because, count) in &counts {
@@ -137,7 +138,7 @@ async fn scale(
 }
 
 /// The changes that a run has proposed itself; it may have taken an older one off the table, too.
-fn own(run: &Run) -> impl Iterator<Item = &ChangeNote> {
+pub(super) fn own(run: &Run) -> impl Iterator<Item = &ChangeNote> {
     run.changes.iter().filter(|note| {
         let is_traffic = matches!(note.what.mutation, Mutation::AppTraffic { .. });
         !is_traffic && note.id == changes::id(&run.id, note.what.kind(), &note.what.resource)
@@ -147,20 +148,30 @@ fn own(run: &Run) -> impl Iterator<Item = &ChangeNote> {
 /// What was seen, and what is to become of it.
 struct Looked {
     judged: Vec<Judged>,
+    /// What became of proposals that waited for a decision: somebody may have made it without us.
+    settled: Vec<Came>,
     findings: Vec<Finding>,
     /// How many things were not looked at for lack of calls.
     later: u64,
 }
 
-async fn look(app: &App, only: Option<&ResourceId>, dry_run: bool) -> anyhow::Result<Looked> {
+async fn look(app: &App, only: Option<&ResourceId>) -> anyhow::Result<Looked> {
     let (estate, now) = (app.estate()?, app.clock.now());
-    let mut memory = record::all(app).await?;
-    if !dry_run {
-        for memory in &mut memory {
-            settle_waiting(app, memory).await?;
+    let memory = record::all(app).await?;
+    let mut known: BTreeMap<String, Known> = memory.into_iter().flat_map(|m| m.known).collect();
+    let mut settled = Vec::new();
+    for known in known.values_mut() {
+        for waiting in known.waiting.clone() {
+            let came = match changes::find(app, &waiting.change).await? {
+                Some(record) => came_of(estate, &record, waiting.because),
+                None => None,
+            };
+            if let Some(came) = came {
+                known.learn(&came, now);
+                settled.push(came);
+            }
         }
     }
-    let known: BTreeMap<String, Known> = memory.into_iter().flat_map(|m| m.known).collect();
     let looked = known
         .iter()
         .filter_map(|(name, known)| Some((name.clone(), known.looked?)))
@@ -210,123 +221,10 @@ async fn look(app: &App, only: Option<&ResourceId>, dry_run: bool) -> anyhow::Re
     }
     Ok(Looked {
         judged,
+        settled,
         findings,
         later: later.len() as u64,
     })
-}
-
-/// Learns what became of proposals that waited for a decision: somebody may have made it without us.
-async fn settle_waiting(app: &App, memory: &mut Memory) -> anyhow::Result<()> {
-    let estate = app.estate()?;
-    let mut came = Vec::new();
-    let mut gone = Vec::new();
-    for known in memory.known.values() {
-        for waiting in &known.waiting {
-            match changes::find(app, &waiting.change).await? {
-                Some(record) => came.extend(came_of(estate, &record, waiting.because)),
-                None => gone.push(waiting.change.clone()),
-            }
-        }
-    }
-    if came.is_empty() && gone.is_empty() {
-        return Ok(());
-    }
-    let now = app.clock.now();
-    let turn = |memory: &mut Memory| {
-        for one in &came {
-            memory.of(&one.change.resource).learn(one, now);
-        }
-        for known in memory.known.values_mut() {
-            known.waiting.retain(|one| !gone.contains(&one.change));
-        }
-    };
-    turn(memory);
-    record::update(app, &memory.place.clone(), turn).await?;
-    Ok(())
-}
-
-/// What became of a proposal, once it is final.
-fn came_of(estate: &Estate, record: &ChangeRecord, because: Because) -> Option<Came> {
-    let outcome = record.outcome.clone().filter(Outcome::is_final)?;
-    Some(Came {
-        id: record.id.clone(),
-        change: record.change.clone(),
-        because,
-        outcome,
-        begun: true,
-        at: record.settled.unwrap_or(record.proposed),
-        burst: burst(estate, &record.change.resource),
-        quiet: estate.policy(record.change.kind()).approval_lasts,
-    })
-}
-
-fn burst(estate: &Estate, app: &ResourceId) -> Duration {
-    let rules = estate.scaling.replicas(app);
-    rules.map_or_else(Duration::zero, |rules| rules.burst)
-}
-
-/// Holds what is wanted against a proposal that is open: the same is not proposed twice, and one of
-/// ours that is wrong by now is taken off the table first.
-async fn settle_with_open(
-    app: &App,
-    journal: &mut Journal<'_>,
-    run: &mut Run,
-    one: &mut Judged,
-    dry_run: bool,
-) -> anyhow::Result<()> {
-    let Some(change) = &one.change else {
-        return Ok(());
-    };
-    let Some(open) = changes::open_on(app, &one.resource).await? else {
-        return Ok(());
-    };
-    if open.by == SCALING && is_overtaken(&open.change, change) && !dry_run {
-        let why = format!("overtaken: {}", change.difference());
-        changes::reject(app, journal, run, &open, SCALING, &why).await?;
-        return Ok(());
-    }
-    let text = format!(
-        "; change {} of {} waits for a decision: {}",
-        open.id, open.by, open.difference
-    );
-    one.why.push_str(&text);
-    one.change = None;
-    Ok(())
-}
-
-/// Whether an open proposal is wrong by now: it goes the other way, or not far enough, or begins
-/// where nothing is any more.
-fn is_overtaken(open: &Change, wanted: &Change) -> bool {
-    use crate::domain::Capacity::{Autoscale, Manual};
-    match (&open.mutation, &wanted.mutation) {
-        (
-            Mutation::CosmosThroughput { from, to },
-            Mutation::CosmosThroughput {
-                from: now,
-                to: want,
-            },
-        ) => {
-            let ru = |capacity| match capacity {
-                Manual(ru) | Autoscale(ru) => ru,
-            };
-            let (from, to, now, want) = (ru(*from), ru(*to), ru(*now), ru(*want));
-            from != now || (to > from) != (want > now) || (to > from && want > to)
-        }
-        (
-            Mutation::AppReplicas { from, to },
-            Mutation::AppReplicas {
-                from: now,
-                to: want,
-            },
-        ) => {
-            from != now || to.least < want.least || (to.least > now.least && want.least < now.least)
-        }
-        // Replicas that are needed now do not wait for rules.
-        (Mutation::AppScaleRules { .. }, Mutation::AppReplicas { .. }) => true,
-        (open, wanted) => {
-            std::mem::discriminant(open) == std::mem::discriminant(wanted) && open != wanted
-        }
-    }
 }
 
 fn decided_of(one: &Judged) -> Decided {
@@ -385,95 +283,6 @@ pub async fn decisions(app: &App, run: &RunId) -> Result<Vec<Decided>, Error> {
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// Keeps what was seen, what was decided, and what came of it.
-async fn remember(
-    app: &App,
-    run: &Run,
-    judged: &[Judged],
-    decided: &[Decided],
-    notes: &[ChangeNote],
-) -> anyhow::Result<()> {
-    let (estate, now) = (app.estate()?, app.clock.now());
-    let came: Vec<Came> = notes
-        .iter()
-        .filter_map(|note| {
-            let mut all = decided.iter();
-            let decision = all.find(|d| d.resource == note.what.resource)?;
-            Some(Came {
-                id: note.id.clone(),
-                change: note.what.clone(),
-                because: Because::named(&decision.because)?,
-                outcome: note.outcome.clone()?,
-                begun: note.begun.is_some(),
-                at: now,
-                burst: burst(estate, &note.what.resource),
-                quiet: estate.policy(note.what.kind()).approval_lasts,
-            })
-        })
-        .collect();
-    let mut places: BTreeMap<String, ResourceId> = BTreeMap::new();
-    let resources = decided.iter().map(|one| &one.resource);
-    for resource in resources {
-        let place = record::place(resource);
-        places.insert(place.as_str().to_ascii_lowercase(), place);
-    }
-    let started = run.started.unwrap_or(now);
-    for place in places.values() {
-        record::update(app, place, |memory| {
-            for one in decided
-                .iter()
-                .filter(|d| record::place(&d.resource) == *place)
-            {
-                let known = memory.of(&one.resource);
-                known.looked = known.looked.max(Some(started));
-                let used = judged.iter().find(|j| j.resource == one.resource);
-                known.last = last(run, one, used.and_then(|j| j.used), notes, now);
-                if stale(known, one) {
-                    known.raised = None;
-                }
-            }
-            for one in &came {
-                if record::place(&one.change.resource) == *place {
-                    memory.of(&one.change.resource).learn(one, now);
-                }
-            }
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-fn last(
-    run: &Run,
-    one: &Decided,
-    used: Option<f64>,
-    notes: &[ChangeNote],
-    now: DateTime<Utc>,
-) -> Option<Last> {
-    let note = notes.iter().find(|note| note.what.resource == one.resource);
-    Some(Last {
-        at: now,
-        run: run.id.clone(),
-        has: one.has.clone(),
-        used,
-        because: Because::named(&one.because)?,
-        why: one.why.clone(),
-        to: one.to.clone(),
-        change: note.map(|note| note.id.clone()),
-        outcome: note.and_then(|note| Some(note.outcome.as_ref()?.to_string())),
-    })
-}
-
-/// Whether a raise is none any more, since somebody else has changed the replicas.
-fn stale(known: &Known, one: &Decided) -> bool {
-    let unclear = matches!(
-        Because::named(&one.because),
-        None | Some(Because::Pending | Because::Unread)
-    );
-    let raised = known.raised.as_ref().map(|raised| raised.to.to_string());
-    !unclear && raised.is_some_and(|raised| raised != one.has)
 }
 
 /// Tells the incident that asked for it what scaling came to.
