@@ -4,7 +4,7 @@ use chrono::Duration;
 
 use super::ContradictionKind::{CooldownTooLong, NeverFires, NeverMade};
 use super::Told;
-use super::open::Open;
+use super::open::{Open, TICK};
 use crate::domain::{ChangeKind, Mode, Repair, Rhythm};
 use crate::estate::{Estate, Kind, Policy};
 
@@ -21,6 +21,13 @@ pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
         if policy.mode == Mode::Propose && policy.approvers.is_empty() {
             let message = "names nobody: what is proposed can never be approved";
             told.tell(NeverMade, &key("approvers"), message);
+        }
+        if policy.mode == Mode::Propose && policy.approval_lasts < TICK {
+            let message = format!(
+                "is {} minutes: a proposal is over before anybody can have read it",
+                policy.approval_lasts.num_minutes()
+            );
+            told.tell(NeverMade, &key("approval_lasts"), message);
         }
         if policy.mode != Mode::Observe {
             let of = things(estate, kind);
