@@ -35,7 +35,8 @@ const STRANGERS_OF_DATABASES: usize = 1_000;
 const MOST_PARTITIONS: u32 = 20_000;
 const AT_ONCE: usize = 6;
 
-/// A container of an account, database first; in lower case, as resources are compared.
+/// A container of an account, database first; in lower case, as resources are compared. Without a
+/// container: what the database itself has, which its containers share.
 pub(super) type Place = (String, String);
 
 /// An account to ask about.
@@ -401,10 +402,15 @@ fn unread(account: &ResourceId, what: What, why: &str) -> Finding {
     )
 }
 
-/// The database and the container that a series is about.
+/// The database and the container that a series is about. What is shared is measured without a
+/// container, which Azure writes as a name of its own.
 fn place(series: &Series) -> Option<Place> {
     let lower = |name: &str| Some(series.dimension(name)?.to_ascii_lowercase());
-    Some((lower("DatabaseName")?, lower("CollectionName")?))
+    let mut container = lower("CollectionName")?;
+    if matches!(container.as_str(), "__empty" | "<empty>") {
+        container.clear();
+    }
+    Some((lower("DatabaseName")?, container))
 }
 
 /// The newest number of a series.
@@ -501,6 +507,26 @@ impl Loads {
             let load = self.of.entry(place).or_default();
             load.stored = Some(load.stored.map_or(bytes, |has| has.max(bytes)));
         }
+    }
+
+    /// What a database has, and the containers that live on it: how full they are is measured of the
+    /// database, and of each container that has something of its own. `own`: that have, as is known
+    /// from elsewhere.
+    pub(super) fn sharing(&self, database: &str, own: &HashSet<Place>) -> Vec<&Place> {
+        let shares = |(place, load): &(&Place, &Load)| {
+            let is_itself = place.1.is_empty();
+            place.0 == database && (is_itself || !(load.has(What::Used) || own.contains(*place)))
+        };
+        let found = self.of.iter().filter(shares);
+        let mut places: Vec<&Place> = found.map(|(place, _)| place).collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// Whether a container lives on what its database has, as far as was measured.
+    pub(super) fn shares(&self, place: &Place) -> bool {
+        let used = |place: &Place| self.of.get(place).is_some_and(|load| load.has(What::Used));
+        !used(place) && used(&(place.0.clone(), String::new()))
     }
 
     /// The minutes of these containers, taken together as if they were one. A minute of which

@@ -26,7 +26,7 @@ use crate::azure::container_apps::ScaleRule;
 use crate::azure::{Azure, cosmos};
 use crate::domain::{Finding, ResourceId};
 use crate::estate::Scaling;
-use crate::operations::autoscale::facts::{AppFacts, ContainerFacts, Past, Range, Supply};
+use crate::operations::autoscale::facts::{AppFacts, ContainerFacts, Past, Supply};
 use load::{Asked, Loads, Place};
 use order::{Candidate, Heat, choose};
 use wanted::{Account, Target, Wanted, looked_at};
@@ -274,7 +274,12 @@ impl Tick<'_> {
         let (mut places, mut candidates) = (Vec::new(), Vec::new());
         for (account, one) in known.iter().enumerate() {
             for (at, target) in one.wanted.targets.iter().enumerate() {
-                let of = one.places(target, &HashSet::new());
+                // A container that shares is as busy as what it shares.
+                let of = if one.loads.shares(&target.place) {
+                    one.loads.sharing(&target.place.0, &HashSet::new())
+                } else {
+                    one.places(target, &HashSet::new())
+                };
                 let minutes = one.loads.minutes(&of, self.now);
                 let looked = looked_at(self.looked, &target.resource);
                 candidates.push(Candidate::new(&minutes, &target.rules, looked, self.now));
@@ -498,7 +503,8 @@ impl Tick<'_> {
             for hot in hot.iter().filter(|hot| hot.account == account) {
                 let places: Vec<&Place> = hot.places.iter().collect();
                 let facts = &mut gathered.containers[hot.container].facts;
-                facts.ranges = together(&partitions, &places);
+                let ranges = places.iter().filter_map(|place| partitions.get(*place));
+                facts.ranges = ranges.flatten().cloned().collect();
                 facts.heaviest = heaviest::of(&spent, &places);
             }
         }
@@ -513,36 +519,14 @@ struct Hot {
 }
 
 impl Known<'_> {
-    /// What a target stands for: itself, or all containers of its database that have no throughput
-    /// of their own.
+    /// What a target stands for: itself, or what its database has with all containers that live on it.
     fn places<'p>(&'p self, target: &'p Target, own: &HashSet<Place>) -> Vec<&'p Place> {
-        if !target.is_database() {
-            return vec![&target.place];
-        }
-        let all = self.loads.of.keys();
-        let mut places: Vec<&Place> = all
-            .filter(|place| place.0 == target.place.0 && !own.contains(*place))
-            .collect();
-        places.sort_unstable();
-        places
-    }
-}
-
-/// The partitions of a container; of several, each named with its container, as each has its own.
-fn together(partitions: &HashMap<Place, Vec<Range>>, places: &[&Place]) -> Vec<Range> {
-    if let [one] = places {
-        return partitions.get(*one).cloned().unwrap_or_default();
-    }
-    let mut ranges = Vec::new();
-    for place in places {
-        for range in partitions.get(*place).into_iter().flatten() {
-            ranges.push(Range {
-                id: format!("{}/{}", place.1, range.id),
-                used: range.used,
-            });
+        if target.is_database() {
+            self.loads.sharing(&target.place.0, own)
+        } else {
+            vec![&target.place]
         }
     }
-    ranges
 }
 
 impl Gathered {
