@@ -2,6 +2,7 @@
 
 mod alerts;
 mod autoscale;
+mod capacity;
 mod changes;
 mod envelope;
 mod incidents;
@@ -53,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/api/autoscale/{action}",
             get(changes::no_page).post(autoscale::act),
         )
+        .route("/api/capacity", get(capacity::show))
         .route("/api/changes", get(changes::list).post(changes::propose))
         .route("/api/changes/{id}", get(changes::show))
         .route(

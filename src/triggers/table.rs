@@ -50,6 +50,11 @@ pub fn table() -> &'static [Function] {
             "holds throughput and replicas against the load, and renews forecasts",
         ),
         f(
+            "capacity",
+            http("get", "capacity"),
+            "shows what was used, what is forecast and what there should be",
+        ),
+        f(
             "changes",
             http("get", "changes/{id?}/{action?}"),
             "shows changes, and takes proposals and decisions",

@@ -7,6 +7,7 @@ mod autoscale;
 mod azure;
 mod azurite;
 mod blobs;
+mod capacity;
 mod certificates;
 mod changes;
 mod cleanup;

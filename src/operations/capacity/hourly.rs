@@ -22,24 +22,27 @@ pub struct Hourly {
 }
 
 impl Hourly {
-    /// The hours that are over at `now`; `None` if there is no value. The first value of an hour
-    /// counts.
+    /// The hours that are over at `now`; `None` if there is no value. Several values of an hour are
+    /// averaged.
     #[must_use]
     pub fn new(points: &[(DateTime<Utc>, f64)], now: DateTime<Utc>) -> Option<Self> {
-        let mut hours: BTreeMap<DateTime<Utc>, f64> = BTreeMap::new();
+        let mut hours: BTreeMap<DateTime<Utc>, (f64, u32)> = BTreeMap::new();
         for (at, value) in points.iter().filter(|(_, value)| value.is_finite()) {
             let Ok(hour) = at.duration_trunc(Duration::hours(1)) else {
                 continue;
             };
             if hour + Duration::hours(1) + SETTLED <= now {
-                hours.entry(hour).or_insert(*value);
+                let (sum, count) = hours.entry(hour).or_default();
+                *sum += value;
+                *count += 1;
             }
         }
         let (start, end) = (*hours.keys().next()?, *hours.keys().next_back()?);
         let count = usize::try_from((end - start).num_hours()).ok()? + 1;
         let value = |hour: usize| {
             let at = start + Duration::hours(hour as i64);
-            hours.get(&at).map(|value| rounded(*value))
+            let (sum, count) = hours.get(&at)?;
+            Some(rounded(sum / f64::from(*count)))
         };
         Some(Self {
             start,
@@ -47,15 +50,20 @@ impl Hourly {
         })
     }
 
+    /// Every hour, with what was told of it.
+    #[must_use]
+    pub fn hours(&self) -> Vec<(DateTime<Utc>, Option<f64>)> {
+        let hours = self.values.iter().enumerate();
+        hours
+            .map(|(hour, value)| (self.start + Duration::hours(hour as i64), *value))
+            .collect()
+    }
+
     /// The hours that were told.
     #[must_use]
     pub fn points(&self) -> Vec<(DateTime<Utc>, f64)> {
-        let hours = self.values.iter().enumerate();
-        hours
-            .filter_map(|(hour, value)| {
-                Some((self.start + Duration::hours(hour as i64), (*value)?))
-            })
-            .collect()
+        let hours = self.hours().into_iter();
+        hours.filter_map(|(at, value)| Some((at, value?))).collect()
     }
 
     /// The value of the hour that begins then.

@@ -5,6 +5,7 @@
 //! owns throughput and replicas, and people own their limits.
 
 pub mod advise;
+mod advised;
 pub mod chart;
 pub mod forecast;
 mod gather;
@@ -13,6 +14,7 @@ mod kept;
 mod places;
 mod refresh;
 
+pub use advised::{Advised, advise, documents, keep, last};
 pub use kept::{Ahead, Candidate, Coming, Document, Kept, Measure, STALE, Shift, Subject};
 pub use places::{Container, Place, PlaceKind, places};
 pub use refresh::{RENEWED, Refreshed, refresh};

@@ -9,12 +9,12 @@ use crate::notify::{self, Told, ToldState};
 use crate::operations::incidents::{Incident, Shown, Status};
 
 /// A moment, for machines and for people.
-pub(super) struct Moment {
-    pub(super) iso: String,
-    pub(super) text: String,
+pub(in crate::triggers) struct Moment {
+    pub(in crate::triggers) iso: String,
+    pub(in crate::triggers) text: String,
 }
 
-pub(super) fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
+pub(in crate::triggers) fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
     Moment {
         iso: at.to_rfc3339(),
         text: at

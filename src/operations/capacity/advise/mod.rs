@@ -129,6 +129,55 @@ pub struct OtherMode {
 }
 
 impl Recommendation {
+    /// Whether there should be more.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        match &self.advice {
+            Advice::Resize { now, to } => match (now, to) {
+                (Size::Throughput(now), Size::Throughput(to)) => units(*to) > units(*now),
+                (Size::Replicas(now), Size::Replicas(to)) => {
+                    to.most > now.most || to.least > now.least
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Why and how soon, for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(evidence) = &self.evidence {
+            let unit = evidence.measure.unit();
+            parts.push(format!(
+                "the coming week needs up to {:.0} {unit} in a busy minute ({:.0} by the middle of the \
+                 forecast)",
+                evidence.need, evidence.need_forecast
+            ));
+            match (self.urgency, evidence.crosses) {
+                (Urgency::Now, _) => parts.push("it is too little within a day".into()),
+                (Urgency::WithinDays(_), Some(at)) => {
+                    parts.push(format!(
+                        "too little from {}",
+                        at.format("%Y-%m-%d %H:%M UTC")
+                    ));
+                }
+                _ => {}
+            }
+        }
+        if let Some(monthly) = self.monthly {
+            let (amount, word) = if monthly.micros < 0 {
+                (-monthly, "less")
+            } else {
+                (monthly, "more")
+            };
+            parts.push(format!("{amount} {word} a month"));
+        }
+        parts.extend(self.notes.iter().cloned());
+        parts.join("; ")
+    }
+
     fn unknown(resource: &ResourceId, now: Option<Size>, why: impl Into<String>) -> Self {
         Self {
             resource: resource.clone(),
@@ -143,6 +192,13 @@ impl Recommendation {
             other_mode: None,
             per_replica: None,
         }
+    }
+}
+
+/// How many RU/s.
+fn units(capacity: Capacity) -> u32 {
+    match capacity {
+        Capacity::Manual(ru) | Capacity::Autoscale(ru) => ru,
     }
 }
 

@@ -57,6 +57,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     let mut notes = Vec::new();
     let wanted = wanted(have, input.rules, need.upper, &mut notes);
     let (to, _) = parts(wanted);
+    let short = need.upper > f64::from(to);
     let more = need.upper > FULL * f64::from(current) && to > current;
     let less = to < current && f64::from(to) <= SPARE * f64::from(current);
     let advice = if more || less {
@@ -86,7 +87,8 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     }
     Some(Recommendation {
         resource: resource.clone(),
-        urgency: if more {
+        // Where no more can be had, it is as urgent.
+        urgency: if need.upper > FULL * f64::from(current) && to >= current && (more || short) {
             urgency(evidence.crosses, now)
         } else {
             super::Urgency::None
