@@ -17,6 +17,8 @@ pub enum Plane {
     Graph,
     /// Log Analytics' query API: what is in a workspace.
     Logs,
+    /// Azure Monitor's metrics of many resources at once.
+    Metrics,
     /// Azure Communication Services: sending mail.
     Email,
     /// Azure DevOps Services: work items.
@@ -24,12 +26,13 @@ pub enum Plane {
 }
 
 impl Plane {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Arm,
         Self::Vault,
         Self::Blob,
         Self::Graph,
         Self::Logs,
+        Self::Metrics,
         Self::Email,
         Self::DevOps,
     ];
@@ -44,6 +47,7 @@ impl Plane {
             Self::Graph => "https://graph.microsoft.com/.default",
             // Also where the API is asked by its newer name.
             Self::Logs => "https://api.loganalytics.io/.default",
+            Self::Metrics => "https://metrics.monitor.azure.com/.default",
             Self::Email => "https://communication.azure.com/.default",
             // The application id of Azure DevOps, the same in every directory.
             Self::DevOps => "499b84ac-1321-427f-aa17-267ca6975798/.default",
@@ -51,7 +55,7 @@ impl Plane {
     }
 
     /// Hosts of the public cloud. ARM's own long-running operations may be polled at a regional
-    /// host.
+    /// host; metrics have one in each region.
     fn is_host(self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         match self {
@@ -63,6 +67,7 @@ impl Plane {
                 host.as_str(),
                 "api.loganalytics.azure.com" | "api.loganalytics.io"
             ),
+            Self::Metrics => host.ends_with(".metrics.monitor.azure.com"),
             Self::Email => host.ends_with(".communication.azure.com"),
             Self::DevOps => host == "dev.azure.com",
         }
@@ -254,6 +259,31 @@ mod tests {
                 false,
                 false,
             ),
+            (
+                "https://japaneast.metrics.monitor.azure.com/subscriptions/s",
+                Plane::Metrics,
+                true,
+                false,
+            ),
+            (
+                "https://japaneast.metrics.monitor.azure.com/subscriptions/s",
+                Plane::Arm,
+                false,
+                false,
+            ),
+            (
+                "https://metrics.monitor.azure.com.evil.example/x",
+                Plane::Metrics,
+                false,
+                false,
+            ),
+            (
+                "https://management.azure.com/x",
+                Plane::Metrics,
+                false,
+                false,
+            ),
+            ("http://127.0.0.1:4000/x", Plane::Metrics, false, true),
             (
                 "https://a.communication.azure.com/emails:send",
                 Plane::Email,

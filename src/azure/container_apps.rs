@@ -2,13 +2,17 @@
 //!
 //! Source: Container Apps resource provider 2024-03-01.
 
+mod scale_rules;
+
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
 use crate::domain::{Replica, Replicas, ResourceId, Weight};
+
+pub use scale_rules::{set_scale_rules, utilizations};
 
 const API_VERSION: &str = "2024-03-01";
 
@@ -20,7 +24,7 @@ pub const READ_REPLICAS: Action = Action("Microsoft.App/containerApps/revisions/
 pub const READ_CERTIFICATE: Action = Action("Microsoft.App/managedEnvironments/certificates/read");
 
 /// An app, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct App {
     pub location: String,
     pub replicas: Replicas,
@@ -33,6 +37,43 @@ pub struct App {
     /// What part of the requests goes where; empty without ingress.
     pub traffic: Vec<Weight>,
     pub domains: Vec<Domain>,
+    /// By what the platform adds and takes away replicas.
+    pub scale_rules: Vec<ScaleRule>,
+    /// What one replica has, all its containers together.
+    pub vcpu: f64,
+    pub gib: f64,
+}
+
+impl App {
+    /// Whether another revision than the one that serves is on its way, or has failed on it.
+    #[must_use]
+    pub fn is_rolling(&self) -> bool {
+        self.newest_revision.is_some() && self.newest_revision != self.latest_revision
+    }
+}
+
+/// A scale rule, as Azure has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaleRule(pub Value);
+
+impl ScaleRule {
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap_or_default()
+    }
+
+    /// `cpu` or `memory`, and at how many percent of what replicas have it adds one; `None` for a
+    /// rule of another kind.
+    #[must_use]
+    pub fn utilization(&self) -> Option<(&str, u32)> {
+        let custom = &self.0["custom"];
+        let metadata = &custom["metadata"];
+        let kind = custom["type"].as_str()?;
+        let by = metadata["type"].as_str().unwrap_or_default();
+        let fits = matches!(kind, "cpu" | "memory") && by.eq_ignore_ascii_case("utilization");
+        let percent = metadata["value"].as_str()?.parse().ok()?;
+        fits.then_some((kind, percent))
+    }
 }
 
 /// A name of its own under which an app is reached.
@@ -122,16 +163,30 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
     #[derive(Deserialize)]
     struct Template {
         scale: Option<Scale>,
+        containers: Option<Vec<Container>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Scale {
         min_replicas: Option<u32>,
         max_replicas: Option<u32>,
+        rules: Option<Vec<Value>>,
+    }
+    #[derive(Deserialize)]
+    struct Container {
+        resources: Option<Resources>,
+    }
+    #[derive(Deserialize)]
+    struct Resources {
+        cpu: Option<f64>,
+        memory: Option<String>,
     }
     let url = azure.arm(id.as_str(), API_VERSION)?;
     let body: Body = azure.get(Plane::Arm, url, READ_APP, id.as_str()).await?;
-    let scale = body.properties.template.and_then(|t| t.scale);
+    let (scale, containers) = body.properties.template.map_or_else(Default::default, |t| {
+        (t.scale, t.containers.unwrap_or_default())
+    });
+    let resources: Vec<Resources> = containers.into_iter().filter_map(|c| c.resources).collect();
     let configuration = body.properties.configuration;
     let mode = configuration
         .as_ref()
@@ -164,7 +219,24 @@ pub async fn app(azure: &Azure, id: &ResourceId) -> Result<App, Error> {
             })
             .collect(),
         domains,
+        scale_rules: scale
+            .and_then(|s| s.rules)
+            .unwrap_or_default()
+            .into_iter()
+            .map(ScaleRule)
+            .collect(),
+        vcpu: resources.iter().filter_map(|r| r.cpu).sum(),
+        gib: resources
+            .iter()
+            .filter_map(|r| gib(r.memory.as_deref()?))
+            .sum(),
     })
+}
+
+/// `1.5Gi` or `512Mi` in GiB.
+fn gib(text: &str) -> Option<f64> {
+    let number = |unit: &str| text.strip_suffix(unit)?.trim().parse::<f64>().ok();
+    number("Gi").or_else(|| number("Mi").map(|mib| mib / 1024.0))
 }
 
 /// Sets how many replicas an app may have, and waits for Azure. It makes a new revision. Asking
@@ -319,4 +391,51 @@ pub async fn certificate_expires(
         .get(Plane::Arm, url, READ_CERTIFICATE, certificate)
         .await?;
     Ok(body.properties.expiration_date)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ScaleRule, gib};
+
+    #[test]
+    fn a_scale_rule_of_utilization_is_told_from_others() {
+        let custom = |kind: &str, by: &str, value: &str| {
+            let metadata = json!({ "type": by, "value": value });
+            ScaleRule(json!({ "name": "r", "custom": { "type": kind, "metadata": metadata } }))
+        };
+        for (name, rule, expected) in [
+            ("cpu", custom("cpu", "Utilization", "70"), Some(("cpu", 70))),
+            (
+                "memory",
+                custom("memory", "utilization", "80"),
+                Some(("memory", 80)),
+            ),
+            ("an amount", custom("cpu", "AverageValue", "70"), None),
+            ("no number", custom("cpu", "Utilization", "many"), None),
+            ("a queue", custom("azure-queue", "Utilization", "5"), None),
+            (
+                "requests",
+                ScaleRule(
+                    json!({ "name": "h", "http": { "metadata": { "concurrentRequests": "50" } } }),
+                ),
+                None,
+            ),
+        ] {
+            assert_eq!(rule.utilization(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn memory_is_read_in_gib() {
+        for (text, expected) in [
+            ("1.5Gi", Some(1.5)),
+            ("512Mi", Some(0.5)),
+            ("2", None),
+            ("", None),
+        ] {
+            assert_eq!(gib(text), expected, "{text}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! Source: Cosmos DB resource provider 2024-08-15, `SqlResources`.
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
@@ -23,10 +23,18 @@ pub const WRITE_THROUGHPUT: Action = Action(
     "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/write",
 );
 
+/// The same of what the containers of a database share.
+pub const READ_DATABASE_THROUGHPUT: Action =
+    Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/throughputSettings/read");
+pub const WRITE_DATABASE_THROUGHPUT: Action =
+    Action("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/throughputSettings/write");
+
 /// An account, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub location: String,
+    /// How many regions have its data, each with all of the throughput.
+    pub regions: u32,
     /// Without provisioned throughput: nothing can be set.
     pub serverless: bool,
     /// Regions that take writes.
@@ -48,7 +56,7 @@ pub struct Container {
 }
 
 /// What a container or database may use, and how far that can be moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throughput {
     pub capacity: Capacity,
     /// The least that Azure allows now, in RU/s.
@@ -73,6 +81,8 @@ pub async fn account(azure: &Azure, id: &ResourceId) -> Result<Account, Error> {
         capabilities: Vec<Named>,
         #[serde(default)]
         write_locations: Vec<Region>,
+        #[serde(default)]
+        locations: Vec<Region>,
     }
     #[derive(Deserialize)]
     struct Named {
@@ -92,8 +102,10 @@ pub async fn account(azure: &Azure, id: &ResourceId) -> Result<Account, Error> {
         capabilities.into_iter().any(|c| c.name == **name)
     };
     let hides_indexes = HIDING.iter().find(has).map(|name| (*name).to_owned());
+    let regions = body.properties.locations.len();
     Ok(Account {
         hides_indexes,
+        regions: u32::try_from(regions).unwrap_or(u32::MAX).max(1),
         location: body.location,
         serverless: body
             .properties
@@ -230,7 +242,11 @@ pub async fn throughput(azure: &Azure, of: &ResourceId) -> Result<Option<Through
         .get(
             Plane::Arm,
             settings(azure, of)?,
-            READ_THROUGHPUT,
+            if is_container(of) {
+                READ_THROUGHPUT
+            } else {
+                READ_DATABASE_THROUGHPUT
+            },
             of.as_str(),
         )
         .await;
@@ -274,13 +290,26 @@ pub async fn set_throughput(
         Capacity::Autoscale(ru) => json!({ "autoscaleSettings": { "maxThroughput": ru } }),
     };
     let url = settings(azure, of)?;
-    let call = Call::new(Plane::Arm, Method::PUT, url, WRITE_THROUGHPUT, of.as_str())
+    let action = if is_container(of) {
+        WRITE_THROUGHPUT
+    } else {
+        WRITE_DATABASE_THROUGHPUT
+    };
+    let call = Call::new(Plane::Arm, Method::PUT, url, action, of.as_str())
         .body(json!({
             "location": location,
             "properties": { "resource": resource },
         }))
         .permit(permit);
     azure.finish(&call).await
+}
+
+/// Whether it names a container, and not a database.
+fn is_container(of: &ResourceId) -> bool {
+    let mut parts = of.as_str().rsplit('/').skip(1);
+    parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("containers"))
 }
 
 fn settings(azure: &Azure, of: &ResourceId) -> Result<reqwest::Url, Error> {

@@ -16,6 +16,7 @@ pub mod graph;
 pub mod key_vault;
 pub mod log_analytics;
 pub mod logs;
+pub mod metrics;
 mod operation;
 mod pace;
 mod page;
@@ -74,6 +75,8 @@ pub fn declared() -> Vec<Action> {
         cosmos::WRITE_CONTAINER,
         cosmos::READ_THROUGHPUT,
         cosmos::WRITE_THROUGHPUT,
+        cosmos::READ_DATABASE_THROUGHPUT,
+        cosmos::WRITE_DATABASE_THROUGHPUT,
         graph::READ_APPLICATIONS,
         key_vault::READ_VAULT,
         key_vault::LIST_CERTIFICATES,
@@ -84,6 +87,7 @@ pub fn declared() -> Vec<Action> {
         logs::QUERY,
         logs::QUERY_TABLES,
         logs::QUERY_RESOURCE,
+        metrics::READ_METRICS,
         redis::READ_CACHE,
         redis::FLUSH_CACHE,
         storage::READ_ACCOUNT,
@@ -164,6 +168,26 @@ impl Azure {
     /// Errors: as for [`Azure::arm`].
     pub(crate) fn logs(&self, path: &str) -> Result<Url, Error> {
         as_written(&self.logs, path)
+    }
+
+    /// A URL of Azure Monitor's metrics in a region, which may be written as Azure shows it: `Japan
+    /// East`. On loopback they lie beside ARM.
+    ///
+    /// Errors: as for [`Azure::arm`]; a region that is no part of a host's name.
+    pub(crate) fn metrics(&self, region: &str, path: &str) -> Result<Url, Error> {
+        let region = region.replace(' ', "").to_ascii_lowercase();
+        let plain = !region.is_empty() && region.chars().all(|c| c.is_ascii_alphanumeric());
+        if !plain {
+            return Err(Error::Foreign("a region that is no name of one".into()));
+        }
+        let mut base = self.arm.clone();
+        if !address::is_loopback(&self.arm) {
+            base = Url::parse(&format!("https://{region}.metrics.monitor.azure.com"))
+                .map_err(|e| Error::Foreign(e.to_string()))?;
+        }
+        let mut url = as_written(&base, path)?;
+        url.set_query(Some(&format!("api-version={}", metrics::API_VERSION)));
+        Ok(url)
     }
 
     /// A URL of Microsoft Graph. On loopback it lies beside ARM.

@@ -118,6 +118,8 @@ fn limits(plane: Plane, method: &Method) -> (&'static str, f64, f64) {
         (Plane::Graph, _) => ("graph", 20.0, 5.0),
         // Log Analytics: 200 queries in 30 seconds.
         (Plane::Logs, _) => ("logs", 50.0, 5.0),
+        // Metrics of many resources: 360,000 calls an hour of a subscription; others ask too.
+        (Plane::Metrics, _) => ("metrics", 50.0, 50.0),
         // Requests of channels are made, and held back, by the outbox.
         (Plane::Email | Plane::DevOps, _) => ("channels", 20.0, 5.0),
     }

@@ -3,6 +3,7 @@
 mod apps;
 mod blobs;
 mod containers;
+mod metrics;
 mod resources;
 mod throughput;
 mod trouble;

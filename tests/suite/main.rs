@@ -3,9 +3,11 @@
 
 mod alarms;
 mod alerts;
+mod autoscale;
 mod azure;
 mod azurite;
 mod blobs;
+mod capacity;
 mod certificates;
 mod changes;
 mod cleanup;
@@ -14,6 +16,7 @@ mod engine;
 mod estate;
 mod faults;
 mod forecast;
+mod gather;
 mod health;
 mod host;
 mod incidents;

@@ -16,12 +16,13 @@ use serde_json::json;
 
 use super::{
     AlertRule, Fault, Heals, Limit, Shared, Told, Trouble, TroubleKind, alarms, arm, outside,
+    pressure,
 };
 use crate::local::loopback;
 use crate::local::storage::Refusal;
 use crate::local::world::troubles;
 
-type Sim = State<Arc<Shared>>;
+pub(super) type Sim = State<Arc<Shared>>;
 
 /// The routes, closed to everybody without `x-sim-key`.
 pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
@@ -51,6 +52,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/_sim/operations", post(operations_take))
         .route("/_sim/limit", get(counts).post(limit).delete(no_limit))
         .route("/_sim/alerts", post(raise))
+        .merge(pressure::router())
         .route_layer(axum::middleware::from_fn_with_state(
             Arc::clone(shared),
             keyed,
@@ -138,14 +140,14 @@ async fn clear_troubles(State(shared): Sim) -> StatusCode {
 }
 
 /// What the state says, as JSON.
-fn told<T: serde::Serialize>(found: Result<T, Refusal>) -> Response {
+pub(super) fn told<T: serde::Serialize>(found: Result<T, Refusal>) -> Response {
     match found {
         Ok(found) => Json(found).into_response(),
         Err(refusal) => refused(&refusal),
     }
 }
 
-fn refused(refusal: &Refusal) -> Response {
+pub(super) fn refused(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or_default();
     let body = Json(json!({ "error": refusal.message }));
     (status, body).into_response()

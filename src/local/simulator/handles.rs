@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AlertRule, Counts, Fault, Limit, Sent, Simulator, Ticket, Trouble, alarms, arm, outside,
+    pressure,
 };
 use crate::local::storage::shelf::{self, Container};
+use crate::local::world::pressure::{self as pressures, Pressure, Span};
 use crate::local::world::troubles;
 
 impl Simulator {
@@ -147,6 +149,82 @@ impl Simulator {
         self.shared.permissions.grant(None);
     }
 
+    /// So many times the load of an account, a container or an app, by its id or name, within a time.
+    ///
+    /// # Panics
+    /// When there is nothing that is called so, or the state cannot be written.
+    pub async fn burst(
+        &self,
+        resource: &str,
+        factor: f64,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        let pressed = self.shared.press(Pressure::Burst {
+            resource: resource.to_owned(),
+            factor,
+            span: span(from, until),
+        });
+        pressed.await.expect("the resource is there");
+    }
+
+    /// A tenant has so many percent of a container's load within a time, all on one partition.
+    ///
+    /// # Panics
+    /// When there is no such container, or the state cannot be written.
+    pub async fn hot_partition(
+        &self,
+        container: &str,
+        tenant: &str,
+        percent: f64,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) {
+        let pressed = self.shared.press(Pressure::Hot {
+            container: container.to_owned(),
+            tenant: tenant.to_owned(),
+            percent,
+            span: span(from, until),
+        });
+        pressed.await.expect("the container is there");
+    }
+
+    /// Metrics of an account, a container or an app have no value within a time.
+    ///
+    /// # Panics
+    /// When there is nothing that is called so, or the state cannot be written.
+    pub async fn metric_gap(&self, resource: &str, from: DateTime<Utc>, until: DateTime<Utc>) {
+        let pressed = self.shared.press(Pressure::Gap {
+            resource: resource.to_owned(),
+            span: span(from, until),
+        });
+        pressed.await.expect("the resource is there");
+    }
+
+    /// The newest minutes of which metrics tell nothing yet: 2 at first, and with `None`.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn metrics_lag(&self, minutes: Option<u32>) {
+        let set = self
+            .shared
+            .world
+            .run(move |db, _| pressures::set_lag(db, minutes));
+        set.await.expect("the state is writable");
+    }
+
+    /// Takes back all bursts, hot partitions and gaps, also those that are over.
+    ///
+    /// # Panics
+    /// When the state cannot be written.
+    pub async fn no_pressure(&self) {
+        let cleared = self.shared.world.run(|db, _| {
+            let mut kinds = ["burst", "hot", "gap"].into_iter();
+            kinds.try_for_each(|kind| pressures::clear(db, kind))
+        });
+        cleared.await.expect("the state is writable");
+    }
+
     /// Sets how long a change of a resource takes, by the clock of the estate. At first 300 ms.
     pub fn operations_take(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
@@ -252,6 +330,13 @@ impl Simulator {
             .world
             .run(move |db, _| shelf::has(db, &account, &container, &name));
         has.await.expect("the state is readable")
+    }
+}
+
+fn span(from: DateTime<Utc>, until: DateTime<Utc>) -> Span {
+    Span {
+        from: pressure::minute(from),
+        until: pressure::minute(until),
     }
 }
 

@@ -388,7 +388,7 @@ fn wait(headers: &HeaderMap) -> Result<Duration, Failed> {
 }
 
 /// ISO 8601: a duration up to now, `start/end`, `start/duration` or `duration/end`.
-fn timespan(text: &str, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+pub(super) fn timespan(text: &str, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let time = |text: &str| {
         let with_zone = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
         // Without a zone it is UTC, and a day begins at midnight.

@@ -11,15 +11,17 @@ mod inbox;
 mod limits;
 mod line;
 mod logs;
+mod metrics;
 mod outside;
 mod permissions;
+mod pressure;
 mod record;
 mod service;
 mod vault;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -42,7 +44,8 @@ pub use service::Service;
 use super::clock::Clock;
 use super::loopback;
 use super::storage::{ACCOUNT, Refusal, Storage, rfc1123};
-use super::telemetry::Fault as Told;
+use super::telemetry::{Fault as Told, Trace};
+use super::world::loads::Loads;
 use super::world::operations::Ending;
 use super::world::{World, seed};
 use crate::estate::{Estate, Kind};
@@ -76,6 +79,8 @@ struct Shared {
     world: World,
     address: String,
     estate: Option<Estate>,
+    /// What its resources are asked for.
+    loads: RwLock<Arc<Loads>>,
     faults: Faults,
     limits: Limits,
     permissions: Permissions,
@@ -161,6 +166,7 @@ impl Simulator {
             storage,
             world,
             address,
+            loads: RwLock::new(Arc::new(Loads::new(options.estate.as_ref(), None))),
             estate: options.estate,
             faults: Faults::default(),
             limits: Limits::default(),
@@ -192,6 +198,17 @@ impl Simulator {
             server,
             alarms: Mutex::default(),
         })
+    }
+
+    /// Lets the load of every stamp follow a recorded one from now on, and in the past.
+    pub fn follow(&self, trace: Trace) {
+        let loads = Loads::new(self.shared.estate.as_ref(), Some(trace));
+        let mut kept = self
+            .shared
+            .loads
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *kept = Arc::new(loads);
     }
 
     #[must_use]
@@ -343,6 +360,7 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     match service {
         Service::Arm => arm::answer(shared, parts, &body, ending).await,
+        Service::Metrics => metrics::batch(shared, parts, &body).await,
         Service::Vault => vault::answer(shared, parts).await,
         Service::Graph => graph::answer(shared, parts).await,
         Service::Logs => logs::answer(shared, parts, &body).await,
@@ -360,6 +378,10 @@ async fn answer(
 }
 
 impl Shared {
+    fn loads(&self) -> Arc<Loads> {
+        Arc::clone(&self.loads.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Remembers what would change the estate.
     fn note(&self, service: Service, parts: &Parts) {
         let path = parts.uri.path();
@@ -369,6 +391,7 @@ impl Shared {
             Service::Queue
             | Service::Graph
             | Service::Logs
+            | Service::Metrics
             | Service::Identity
             | Service::Outside => false,
         };

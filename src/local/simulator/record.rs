@@ -91,6 +91,10 @@ fn public_url(parts: &Parts) -> Option<(String, &'static str)> {
             "managedidentity",
         ));
     }
+    if super::metrics::is_batch(path) {
+        let url = format!("https://japaneast.metrics.monitor.azure.com{path}{mark}{query}");
+        return Some((url, "monitor"));
+    }
     if path.starts_with("/subscriptions/") {
         let lower = path.to_ascii_lowercase();
         if lower.contains("/managedenvironments/") && lower.contains("/certificates") {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{arm, graph, logs, vault};
+use super::{arm, graph, logs, metrics, vault};
 use crate::local::storage::{Key, Refusal};
 
 /// A service of Azure that is simulated.
@@ -24,6 +24,8 @@ pub enum Service {
     Graph,
     /// The query API of Log Analytics.
     Logs,
+    /// Metrics of many resources at once, by the service's own endpoint; those of one are ARM's.
+    Metrics,
     /// Tokens of the managed identity.
     Identity,
     /// What is no part of Azure: apps as callers see them, channels, ticket systems.
@@ -36,6 +38,7 @@ impl Service {
     pub(super) fn of(path: &str) -> Self {
         let first = path.trim_start_matches('/').split('/').next();
         match first.unwrap_or_default() {
+            "subscriptions" if metrics::is_batch(path) => Self::Metrics,
             "subscriptions" | "providers" => Self::Arm,
             "vault" => Self::Vault,
             "graph" => Self::Graph,
@@ -56,7 +59,7 @@ impl Service {
             Self::Vault if refusal.status == 403 => json!({ "error": {
                 "code": code, "message": message, "innererror": { "code": "ForbiddenByRbac" },
             } }),
-            Self::Arm | Self::Vault | Self::Graph | Self::Logs | Self::Outside => {
+            Self::Arm | Self::Vault | Self::Graph | Self::Logs | Self::Metrics | Self::Outside => {
                 json!({ "error": { "code": code, "message": message } })
             }
         };
@@ -72,7 +75,7 @@ impl Service {
     /// Where a caller without a good token is sent.
     fn challenge(self) -> Option<HeaderValue> {
         let text = match self {
-            Self::Arm => format!(
+            Self::Arm | Self::Metrics => format!(
                 "Bearer authorization_uri=\"{LOGIN}\", error=\"invalid_token\", error_description=\"The authentication failed because of missing 'Authorization' header.\""
             ),
             Self::Vault => {
@@ -93,7 +96,7 @@ impl Service {
             Self::Blob | Self::Queue => Refusal::new(503, "ServerBusy", why),
             Self::Vault => Refusal::new(429, "Throttled", why),
             Self::Logs => Refusal::new(429, "ThrottledError", why),
-            Self::Arm | Self::Graph | Self::Identity | Self::Outside => {
+            Self::Arm | Self::Graph | Self::Metrics | Self::Identity | Self::Outside => {
                 Refusal::new(429, "TooManyRequests", why)
             }
         });
@@ -115,6 +118,7 @@ impl Service {
             Self::Vault => vault::denied(parts),
             Self::Graph => graph::denied(),
             Self::Logs => logs::denied(),
+            Self::Metrics => metrics::denied(parts),
             Self::Blob | Self::Queue | Self::Identity | Self::Outside => Refusal::new(
                 403,
                 "AuthorizationPermissionMismatch",
@@ -126,8 +130,8 @@ impl Service {
     /// The service is broken.
     pub(super) fn fail(self, status: u16) -> Response {
         let code = match (self, status) {
-            (Self::Arm | Self::Graph, 503) => "ServiceUnavailable",
-            (Self::Arm | Self::Graph, _) => "InternalServerError",
+            (Self::Arm | Self::Graph | Self::Metrics, 503) => "ServiceUnavailable",
+            (Self::Arm | Self::Graph | Self::Metrics, _) => "InternalServerError",
             (Self::Logs, 503) => "UnavailableError",
             (Self::Logs, _) => "InternalServerError",
             (_, 503) => "ServerBusy",

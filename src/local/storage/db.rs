@@ -15,7 +15,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
 const GROUP: usize = 256;
 
 /// Counted up when the tables change.
-const SHAPE: i64 = 5;
+const SHAPE: i64 = 6;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS changes (number INTEGER PRIMARY KEY AUTOINCREMENT, li
 CREATE TABLE IF NOT EXISTS app_troubles (
   number INTEGER PRIMARY KEY AUTOINCREMENT, app TEXT NOT NULL, trouble TEXT NOT NULL, began INTEGER NOT NULL,
   until INTEGER);
+CREATE TABLE IF NOT EXISTS past (
+  id TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (id, at));
+CREATE TABLE IF NOT EXISTS pressures (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alert_rules (
   name TEXT PRIMARY KEY, rule TEXT NOT NULL, alert TEXT, fired INTEGER, since INTEGER);
 CREATE TABLE IF NOT EXISTS alert_posts (

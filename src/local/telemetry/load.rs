@@ -54,10 +54,14 @@ impl Load {
     }
 
     /// The load with the chance of that minute.
-    pub(super) fn with_chance(&self, seed: u64, minute: i64) -> f64 {
+    pub(in crate::local) fn with_chance(&self, seed: u64, minute: i64) -> f64 {
+        self.at(minute) * Self::chance(seed, minute)
+    }
+
+    /// The chance of that minute: a factor whose mean, not median, is 1.
+    pub(in crate::local) fn chance(seed: u64, minute: i64) -> f64 {
         let mut random = Random::of(&[seed, 0x10AD, minute.cast_unsigned()]);
-        // A factor whose mean, not median, is 1.
-        self.at(minute) * random.lognormal(NOISE) * (-NOISE * NOISE / 2.0).exp()
+        random.lognormal(NOISE) * (-NOISE * NOISE / 2.0).exp()
     }
 }
 

@@ -22,13 +22,13 @@ mod generate;
 mod living;
 mod load;
 mod model;
-mod names;
+pub(super) mod names;
 mod platform;
-mod random;
+pub(super) mod random;
 mod rows;
 pub mod schemas;
 mod seldom;
-mod service;
+pub(super) mod service;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,8 @@ use super::service::{CLIENT_ERRORS, EXCEPTIONS, MESSAGES, OPERATIONS, QUERIES, S
 use super::service::{DENIED, FAILED, THROTTLED};
 use super::words::{Collector, Word};
 use crate::domain::ResourceId;
-use crate::estate::{Estate, Kind, Resource};
+use crate::estate::{Estate, Kind, Resource, Stamp};
+use crate::local::world;
 
 /// The most replicas that an app ever has, so that each has a name.
 pub(super) const MOST_REPLICAS: usize = 30;
@@ -119,14 +120,16 @@ pub(super) struct Names {
     pub(super) metrics: MetricWords,
 }
 
+/// The stamp that telemetry tells of: the first that has a Cosmos account, or else the first.
+pub(in crate::local) fn carrier(estate: &Estate) -> Option<&Stamp> {
+    let stamps = &estate.stamps;
+    let with_cosmos = stamps.iter().find(|stamp| stamp.cosmos.is_some());
+    with_cosmos.or(stamps.first())
+}
+
 impl Names {
-    /// The first stamp that has a Cosmos account carries the load, or else the first.
     pub(super) fn new(estate: &Estate, words: &mut Collector) -> Self {
-        let stamps = &estate.stamps;
-        let stamp = stamps
-            .iter()
-            .find(|s| s.cosmos.is_some())
-            .or(stamps.first());
+        let stamp = carrier(estate);
         let text =
             |of: fn(&crate::estate::Stamp) -> &String| stamp.map(of).cloned().unwrap_or_default();
         let (name, group) = (text(|s| &s.name), text(|s| &s.resource_group));
@@ -232,8 +235,7 @@ fn app(app: &Resource, words: &mut Collector) -> App {
 }
 
 fn container(name: &str, database: &str, words: &mut Collector) -> Container {
-    // The container with most of the load is the one that has been split.
-    let partitions: u64 = if name == "messages" { 3 } else { 2 };
+    let partitions = u64::from(world::partitions(name));
     let salt = name.bytes().fold(3, |h, b| hash(&[h, u64::from(b)]));
     Container {
         word: words.word(name),

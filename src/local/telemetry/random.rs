@@ -3,7 +3,7 @@
 
 /// A splitmix64 generator. Not for secrets.
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(in crate::local) struct Random(u64);
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -14,14 +14,22 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// One number of several; near inputs give outputs that have nothing to do with each other.
-pub(super) fn hash(parts: &[u64]) -> u64 {
+pub(in crate::local) fn hash(parts: &[u64]) -> u64 {
     parts.iter().fold(GOLDEN, |state, part| {
         mix(state.wrapping_add(mix(part.wrapping_add(GOLDEN))))
     })
 }
 
+/// One number of a text, whatever its capitals.
+pub(in crate::local) fn hash_text(text: &str) -> u64 {
+    let bytes = text.bytes().map(|b| u64::from(b.to_ascii_lowercase()));
+    bytes.fold(GOLDEN, |state, byte| {
+        mix(state.wrapping_add(mix(byte.wrapping_add(GOLDEN))))
+    })
+}
+
 /// A number between 0 and 1 of several.
-pub(super) fn share(parts: &[u64]) -> f64 {
+pub(in crate::local) fn share(parts: &[u64]) -> f64 {
     unit(hash(parts))
 }
 
@@ -32,7 +40,7 @@ fn unit(bits: u64) -> f64 {
 }
 
 impl Random {
-    pub(super) fn of(parts: &[u64]) -> Self {
+    pub(in crate::local) fn of(parts: &[u64]) -> Self {
         Self(hash(parts))
     }
 
@@ -67,7 +75,7 @@ impl Random {
     }
 
     /// A factor with median 1.
-    pub(super) fn lognormal(&mut self, sigma: f64) -> f64 {
+    pub(in crate::local) fn lognormal(&mut self, sigma: f64) -> f64 {
         (sigma * self.normal()).exp()
     }
 

@@ -34,6 +34,13 @@ pub(super) enum Call {
     Cache,
 }
 
+/// Request units of a point read, an upsert and a delete.
+pub(super) const READ_CHARGE: f64 = 1.0;
+pub(super) const UPSERT_CHARGE: f64 = 10.3;
+pub(super) const DELETE_CHARGE: f64 = 8.1;
+/// What a refused call is charged.
+pub(in crate::local) const REFUSED_CHARGE: f64 = 0.38;
+
 /// A Cosmos query as applications send it.
 pub(super) struct Query {
     pub(super) container: &'static str,
@@ -280,3 +287,35 @@ pub(super) const THROTTLED: &str =
     "Cosmos request was throttled (429), retrying after x-ms-retry-after-ms";
 pub(super) const FAILED: &str = "Request failed; see the exception of this operation";
 pub(super) const DENIED: &str = "Caller is not authorized for this tenant's resource";
+
+/// What calls to a container are: reads, queries, upserts and deletes, each with its share of them and
+/// the request units that one takes. A container that the service does not know is asked as most are.
+pub(in crate::local) fn mix(container: &str) -> [(f64, f64); 4] {
+    let mut kinds = [(0.0, 0.0); 4];
+    for operation in OPERATIONS {
+        for (call, chance) in operation.calls {
+            let (kind, charge) = match call {
+                Call::Read(name) if *name == container => (0, READ_CHARGE),
+                Call::Query(query) if QUERIES[*query].container == container => {
+                    (1, QUERIES[*query].charge)
+                }
+                Call::Upsert(name) if *name == container => (2, UPSERT_CHARGE),
+                Call::Delete(name) if *name == container => (3, DELETE_CHARGE),
+                _ => continue,
+            };
+            let calls = operation.weight * chance;
+            kinds[kind].0 += calls;
+            kinds[kind].1 += calls * charge;
+        }
+    }
+    let all: f64 = kinds.iter().map(|(calls, _)| calls).sum();
+    if all <= 0.0 {
+        return [
+            (0.5, READ_CHARGE),
+            (0.3, 8.0),
+            (0.18, UPSERT_CHARGE),
+            (0.02, DELETE_CHARGE),
+        ];
+    }
+    kinds.map(|(calls, charge)| (calls / all, if calls > 0.0 { charge / calls } else { 0.0 }))
+}

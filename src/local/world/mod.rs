@@ -2,11 +2,15 @@
 //!
 //! Resources are documents by their lower-case id, in the same SQLite file as storage.
 
+pub(super) mod loads;
 pub(super) mod operations;
+pub(super) mod past;
+pub(super) mod physics;
+pub(super) mod pressure;
 mod seed;
 pub(super) mod troubles;
 
-pub(super) use seed::{APPLICATIONS, seed, throughput, vault_folder};
+pub(super) use seed::{APPLICATIONS, PARTITION_SERVES, partitions, seed, throughput, vault_folder};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;

@@ -125,7 +125,7 @@ pub(in crate::local) fn find(db: &Connection, id: &str) -> Result<Option<Operati
 /// Does what has come to its end by `now`.
 pub(super) fn settle(db: &Connection, now: i64) -> Result<(), Refusal> {
     let mut select = db.prepare_cached(
-        "SELECT id, resource, body FROM operations WHERE applied = 0 AND ends <= ?1 ORDER BY ends",
+        "SELECT id, resource, body, ends FROM operations WHERE applied = 0 AND ends <= ?1 ORDER BY ends",
     )?;
     let due = select
         .query_map([now], |r| {
@@ -133,15 +133,17 @@ pub(super) fn settle(db: &Connection, now: i64) -> Result<(), Refusal> {
                 r.get::<_, String>(0)?,
                 r.get::<_, String>(1)?,
                 r.get::<_, String>(2)?,
+                r.get(3)?,
             ))
         })?
         .collect::<Result<Vec<_>, _>>()?;
-    for (id, resource, body) in due {
+    for (id, resource, body, ended) in due {
         let new = super::read(resource, &body, String::new())?;
         if new.body.is_null() {
             db.execute("DELETE FROM resources WHERE id = ?1", [&new.key])?;
         } else {
             super::put(db, &new.key, &new.body)?;
+            super::past::note(db, &new.key, &new.body, ended)?;
         }
         db.execute("UPDATE operations SET applied = 1 WHERE id = ?1", [id])?;
     }

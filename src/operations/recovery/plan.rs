@@ -238,6 +238,9 @@ mod tests {
                     percent: 100,
                 }],
                 domains: Vec::new(),
+                scale_rules: Vec::new(),
+                vcpu: 0.5,
+                gib: 1.0,
             },
             revisions: vec![revision("one", 100)],
             replicas: vec![replica(60)],
@@ -286,7 +289,10 @@ mod tests {
     }
 
     fn waits() -> Outcome {
-        Outcome::AwaitingApproval { until: noon() }
+        Outcome::AwaitingApproval {
+            until: noon(),
+            why: None,
+        }
     }
 
     /// The next step in a word.

@@ -99,8 +99,13 @@ async fn throughput_that_azure_would_not_take_is_refused() {
 async fn throughput_beyond_what_partitions_carry_comes_hours_later() {
     let azure = Azure::start().await;
     let path = offer("messages");
+    assert_eq!(
+        azure.offer("messages").await["instantMaximumThroughput"],
+        "30000",
+        "10000 for each of its partitions"
+    );
     let answer = azure
-        .write(Method::PUT, &path, COSMOS, &autoscale(20_000))
+        .write(Method::PUT, &path, COSMOS, &autoscale(40_000))
         .await;
     assert_eq!(answer.status, 202);
     azure.wait();
@@ -115,10 +120,14 @@ async fn throughput_beyond_what_partitions_carry_comes_hours_later() {
     assert_eq!(offer["offerReplacePending"], "true");
     azure.world.simulator.advance(Duration::from_secs(5 * 3600));
     let offer = azure.offer("messages").await;
-    assert_eq!(offer["autoscaleSettings"]["maxThroughput"], 20_000);
+    assert_eq!(offer["autoscaleSettings"]["maxThroughput"], 40_000);
     assert_eq!(offer["offerReplacePending"], "false");
     assert_eq!(
-        offer["minimumThroughput"], "2000",
+        offer["instantMaximumThroughput"], "60000",
+        "each partition has become two"
+    );
+    assert_eq!(
+        offer["minimumThroughput"], "4000",
         "a tenth of the most ever"
     );
 }

@@ -38,6 +38,8 @@ struct Offer {
     pending: bool,
     /// Above this, partitions must be split first.
     instant_maximum: i64,
+    /// GB of data and index.
+    storage_gb: f64,
 }
 
 impl Offer {
@@ -50,15 +52,28 @@ impl Offer {
         if self.autoscale { 1000 } else { 100 }
     }
 
-    /// Storage is small here, so only the least of all and the history count.
+    /// What the service holds it at least at: by itself, by the most that there ever was, and by
+    /// what is stored.
     fn minimum(&self) -> i64 {
-        let (least, share) = if self.autoscale {
-            (1000, 10)
+        let (least, share, by_gb) = if self.autoscale {
+            (1000, 10, 10.0)
         } else {
-            (400, 100)
+            (400, 100, 1.0)
         };
         let by_history = (self.highest + share - 1) / share;
-        least.max((by_history + self.step() - 1) / self.step() * self.step())
+        #[expect(clippy::cast_possible_truncation, reason = "a container holds some GB")]
+        let by_storage = (self.storage_gb * by_gb).ceil() as i64;
+        let needed = by_history.max(by_storage);
+        least.max((needed + self.step() - 1) / self.step() * self.step())
+    }
+
+    /// What can be had at once when its partitions have been split until they serve this much.
+    fn split_for(&self, value: i64) -> i64 {
+        let mut serves = self.instant_maximum.max(world::PARTITION_SERVES);
+        while serves < value {
+            serves *= 2;
+        }
+        serves
     }
 
     fn json(&self) -> Value {
@@ -211,12 +226,15 @@ fn begin(
         ..old.clone()
     };
     world::put(db, &path.id, &waiting.json())?;
-    let (new, soon) = (new.json(), now + takes);
-    let splits = old.instant_maximum < new["value"].as_i64().unwrap_or_default();
-    if !splits {
-        return world::operations::begin(db, &path.id, &new, now, soon);
+    let soon = now + takes;
+    if new.value <= old.instant_maximum {
+        return world::operations::begin(db, &path.id, &new.json(), now, soon);
     }
-    world::operations::begin(db, &path.id, &new, now, now + SPLIT_MS)?;
+    let split = Offer {
+        instant_maximum: old.split_for(new.value),
+        ..new.clone()
+    };
+    world::operations::begin(db, &path.id, &split.json(), now, now + SPLIT_MS)?;
     world::operations::begin(db, &path.id, &waiting.json(), now, soon)
 }
 
@@ -295,6 +313,7 @@ mod tests {
             highest,
             pending: false,
             instant_maximum: 10_000,
+            storage_gb: 3.0,
         };
         let (manual, auto) = (offer(1000, false), offer(4000, true));
         for (name, offer, value, autoscale, taken) in [

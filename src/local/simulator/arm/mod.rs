@@ -21,8 +21,8 @@ use axum::response::{IntoResponse, Json, Response};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::service::{admit, query};
+use super::{Shared, metrics};
 use crate::local::storage::Refusal;
 use crate::local::world::operations::Ending;
 use crate::local::world::{self, Resource};
@@ -90,6 +90,7 @@ const TYPES: &[(&str, &str, Option<usize>)] = &[
     (alerts::ALERT, "2019-03-01", None),
     (redis::CACHE, redis::VERSION, Some(1)),
     ("Microsoft.Cache/redis/flush", redis::VERSION, None),
+    (metrics::LIST, metrics::VERSION, None),
 ];
 
 /// One request, with what its path names.
@@ -174,6 +175,7 @@ pub(super) async fn answer(
         (&Method::GET, storage::CONTAINER, false) => storage::container(&ask).await,
         (&Method::GET, storage::SERVICE, false) => storage::service(&ask).await,
         (&Method::GET, alerts::ALERT, false) => alerts::one(&ask).await,
+        (&Method::GET, metrics::LIST, true) => metrics::list(shared, parts, &ask.path.scope).await,
         (&Method::GET, _, true) => ask.list().await,
         (&Method::GET, _, false) => ask.one().await,
         (&Method::PUT, cosmos::DATABASE_OFFER | cosmos::CONTAINER_OFFER, false) => {

@@ -2,14 +2,13 @@ use super::request::Request;
 use super::{Scene, hundredths, ns, round};
 use crate::local::telemetry::names::{Container, Target};
 use crate::local::telemetry::rows::{Table, Value};
+use crate::local::telemetry::service::REFUSED_CHARGE;
 use crate::local::telemetry::words::Word;
 
 /// How often a call is tried.
 const TRIES: u32 = 4;
 /// Milliseconds before a refused call is tried again.
 const WAIT_MS: f64 = 60.0;
-/// What a refused call is charged.
-const REFUSED_CHARGE: f64 = 0.38;
 
 /// One call to Cosmos.
 pub(super) struct Cosmos {

@@ -3,7 +3,8 @@ use super::{Scene, ns, round};
 use crate::local::telemetry::names::{App, Target};
 use crate::local::telemetry::rows::{Table, Value};
 use crate::local::telemetry::service::{
-    CLIENT_ERRORS, Call, MESSAGES, Operation, QUERIES, SERVER_FAILURES,
+    CLIENT_ERRORS, Call, DELETE_CHARGE, MESSAGES, Operation, QUERIES, READ_CHARGE, SERVER_FAILURES,
+    UPSERT_CHARGE,
 };
 use crate::local::telemetry::tenants::{Person, Tenant};
 use crate::local::telemetry::words::Word;
@@ -60,9 +61,9 @@ impl Request<'_> {
                             let spec = &QUERIES[query];
                             cosmos(1, spec.container, spec.charge, Some(query))
                         }
-                        Call::Upsert(container) => cosmos(2, container, 10.3, None),
-                        Call::Delete(container) => cosmos(3, container, 8.1, None),
-                        Call::Read(container) => cosmos(0, container, 1.0, None),
+                        Call::Upsert(container) => cosmos(2, container, UPSERT_CHARGE, None),
+                        Call::Delete(container) => cosmos(3, container, DELETE_CHARGE, None),
+                        Call::Read(container) => cosmos(0, container, READ_CHARGE, None),
                         Call::Search | Call::BlobRead | Call::BlobWrite | Call::Cache => continue,
                     };
                     if self.cosmos(scene, &cosmos) {

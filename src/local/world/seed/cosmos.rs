@@ -8,8 +8,8 @@ use crate::domain::ResourceId;
 use crate::estate::{Cosmos, Kind, Stamp};
 
 const LOCATION: &str = "Japan East";
-/// Above this, partitions must be split first. RU/s.
-const INSTANT_MAXIMUM: i64 = 10_000;
+/// RU/s that a physical partition serves at most.
+pub(in crate::local) const PARTITION_SERVES: i64 = 10_000;
 
 /// RU/s that a container begins with, and whether they scale by themselves.
 pub(in crate::local) fn throughput(container: &str) -> (i64, bool) {
@@ -18,6 +18,26 @@ pub(in crate::local) fn throughput(container: &str) -> (i64, bool) {
         "messages" => (4000, true),
         "files" => (2000, false),
         _ => (400, false),
+    }
+}
+
+/// Physical partitions that a container begins with: those with most of the load have been split.
+pub(in crate::local) fn partitions(container: &str) -> u32 {
+    match container {
+        "threads" => 2,
+        "messages" => 3,
+        _ => 1,
+    }
+}
+
+/// GB of data and index that a container holds.
+fn storage_gb(container: &str) -> f64 {
+    match container {
+        "threads" => 18.0,
+        "messages" => 94.0,
+        "files" => 31.0,
+        "leases" => 0.1,
+        _ => 6.0,
     }
 }
 
@@ -116,7 +136,7 @@ pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Doc
             } },
         }),
     ));
-    out.push(offer(&database, 400, false));
+    out.push(offer(&database, "leases", 400, false));
     // Where the change feed keeps its place: it lives on what the database shares.
     let all = cosmos.containers.iter().map(String::as_str);
     for (number, name) in all.chain(["leases"]).enumerate() {
@@ -137,13 +157,14 @@ pub(super) fn account(stamp: &Stamp, cosmos: &Cosmos, now: DateTime<Utc>) -> Doc
         ));
         if name != "leases" {
             let (value, autoscale) = throughput(name);
-            out.push(offer(&container, value, autoscale));
+            out.push(offer(&container, name, value, autoscale));
         }
     }
     out
 }
 
-fn offer(of: &str, value: i64, autoscale: bool) -> (String, serde_json::Value) {
+/// The offer of a container, or of a database in which only `name` lives on it.
+fn offer(of: &str, name: &str, value: i64, autoscale: bool) -> (String, serde_json::Value) {
     let id = format!("{of}/throughputSettings/default");
     (
         id.clone(),
@@ -153,7 +174,8 @@ fn offer(of: &str, value: i64, autoscale: bool) -> (String, serde_json::Value) {
             "autoscale": autoscale,
             "highest": value,
             "pending": false,
-            "instant_maximum": INSTANT_MAXIMUM,
+            "instant_maximum": i64::from(partitions(name)) * PARTITION_SERVES,
+            "storage_gb": storage_gb(name),
         }),
     )
 }

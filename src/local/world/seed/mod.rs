@@ -8,7 +8,7 @@ mod redis;
 mod storage;
 mod vault;
 
-pub(in crate::local) use cosmos::throughput;
+pub(in crate::local) use cosmos::{PARTITION_SERVES, partitions, throughput};
 pub(in crate::local) use identities::APPLICATIONS;
 pub(in crate::local) use vault::vault_folder;
 
@@ -82,6 +82,10 @@ fn add(db: &Connection, documents: Documents) -> Result<(), Refusal> {
     }
     for (id, body) in &documents {
         super::put(db, id, body)?;
+    }
+    // What there is at first has been so for ever.
+    for (id, body) in &documents {
+        super::past::note(db, id, body, 0)?;
     }
     Ok(())
 }
