@@ -2,7 +2,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 
-use super::{Asked, Loads, Place, What, all_names, parts, ranges};
+use super::partitions::ranges;
+use super::question::What;
+use super::reader::{Asked, all_names, parts};
+use super::{Loads, Place};
 use crate::azure::metrics::{Metric, Point, Series};
 use crate::domain::ResourceId;
 
