@@ -77,13 +77,10 @@ impl Advised {
             if let Some(other) = &one.other_mode
                 && other.percent < 100
             {
-                let saved = other
-                    .monthly
-                    .map_or_else(String::new, |money| format!(", {money} a month"));
                 let message = format!(
-                    "{} would cost {} % less by the week that is forecast{saved}",
+                    "{} would cost {} by the week that is forecast",
                     other.to,
-                    100 - other.percent
+                    other.differs()
                 );
                 findings.push(Finding::new("capacity-mode", &subject, message));
             }

@@ -1,15 +1,16 @@
 //! Asks Azure Monitor for the history of accounts and apps: three calls for up to 50 of a
-//! subscription and region together.
+//! subscription and region together. Which containers share what a database has is asked besides.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
+use futures::StreamExt as _;
 
 use super::hourly::{Busy, Hourly};
 use super::kept::Measure;
 use super::places::{Place, PlaceKind};
-use crate::azure::Azure;
 use crate::azure::metrics::{Aggregation, Answered, Interval, Metric, Query, batch, each};
+use crate::azure::{Azure, Error, cosmos};
 use crate::domain::ResourceId;
 use crate::estate::Kind;
 
@@ -17,6 +18,8 @@ use crate::estate::Kind;
 const DAYS: i64 = 30;
 /// The most series of one metric of an account: its containers times its regions.
 const MOST_SERIES: u32 = 2000;
+/// Reads of containers at once.
+const AT_ONCE: usize = 8;
 
 /// Values in order of time.
 type Points = BTreeMap<DateTime<Utc>, f64>;
@@ -115,42 +118,14 @@ pub(super) async fn gather(
                 batch(azure, region, subscription, kind, &resources, &requests),
                 batch(azure, region, subscription, kind, &resources, &minutes),
             );
-            let each =
-                places.iter().map(|place| {
-                    let PlaceKind::Account {
-                        account,
-                        containers,
-                    } = &place.kind
-                    else {
-                        return Err("it is no account".into());
-                    };
-                    let told = Told {
-                        units: of_one(&units, account)?,
-                        requests: of_one(&requests, account)?,
-                        minutes: of_one(&minutes, account)?,
-                    };
-                    let mut all: Vec<(ResourceId, Wanted<'_>)> = containers
-                        .iter()
-                        .map(|one| {
-                            (
-                                one.id(account),
-                                (one.database.as_str(), Some(one.container.as_str())),
-                            )
-                        })
-                        .collect();
-                    let mut databases: Vec<&str> =
-                        containers.iter().map(|c| c.database.as_str()).collect();
-                    databases.sort_unstable();
-                    databases.dedup();
-                    all.extend(databases.into_iter().map(|database| {
-                        (account.child("sqlDatabases", database), (database, None))
-                    }));
-                    Ok(all
-                        .into_iter()
-                        .map(|(resource, wanted)| told.of(resource, wanted, now))
-                        .collect())
+            let mut all = Vec::new();
+            for place in places {
+                all.push(match Told::of(place, &units, &requests, &minutes) {
+                    Ok(told) => Ok(of_account(azure, place, &told, now).await),
+                    Err(why) => Err(why),
                 });
-            each.collect()
+            }
+            all
         }
         PlaceKind::Apps(_) => {
             let kind = Kind::ContainerApp.azure();
@@ -192,8 +167,19 @@ fn of_one<'a>(answers: &'a [Answered], resource: &ResourceId) -> Result<&'a [Met
     }
 }
 
-/// A database, and a container of it or all of them.
-type Wanted<'a> = (&'a str, Option<&'a str>);
+/// What is added up.
+#[derive(Debug, Clone, Copy)]
+enum Wanted<'a> {
+    Container {
+        database: &'a str,
+        container: &'a str,
+    },
+    /// The containers of a database that live on what it shares.
+    Sharing {
+        database: &'a str,
+        containers: &'a [String],
+    },
+}
 
 /// What was told of an account.
 struct Told<'a> {
@@ -202,11 +188,116 @@ struct Told<'a> {
     minutes: &'a [Metric],
 }
 
-impl Told<'_> {
-    fn of(&self, resource: ResourceId, wanted: Wanted<'_>, now: DateTime<Utc>) -> Measured {
+/// All containers of an account that the estate names, and what databases share.
+async fn of_account(
+    azure: &Azure,
+    place: &Place,
+    told: &Told<'_>,
+    now: DateTime<Utc>,
+) -> Vec<Measured> {
+    let PlaceKind::Account {
+        account,
+        containers,
+    } = &place.kind
+    else {
+        return Vec::new();
+    };
+    let mut all: Vec<Measured> = containers
+        .iter()
+        .map(|one| {
+            let wanted = Wanted::Container {
+                database: &one.database,
+                container: &one.container,
+            };
+            told.about(one.id(account), wanted, now)
+        })
+        .collect();
+    let mut databases: Vec<&str> = containers.iter().map(|c| c.database.as_str()).collect();
+    databases.sort_unstable();
+    databases.dedup();
+    for database in databases {
+        let id = account.child("sqlDatabases", database);
+        match sharing(azure, &id).await {
+            Ok(None) => {}
+            Ok(Some(containers)) if containers.is_empty() => {
+                let why = "no container of the database lives on what it shares";
+                all.push(unknown(id, why.into()));
+            }
+            Ok(Some(containers)) => {
+                let containers = &containers;
+                let wanted = Wanted::Sharing {
+                    database,
+                    containers,
+                };
+                all.push(told.about(id, wanted, now));
+            }
+            Err(error) => {
+                let why = format!("which containers share it cannot be read: {error}");
+                all.push(unknown(id, why));
+            }
+        }
+    }
+    all
+}
+
+fn unknown(resource: ResourceId, why: String) -> Measured {
+    Measured {
+        resource,
+        series: vec![Found {
+            measure: Measure::Units,
+            history: None,
+            busy: Busy::default(),
+            failed: Some(why),
+        }],
+    }
+}
+
+/// The containers that live on what a database shares; `None` if it shares nothing.
+async fn sharing(azure: &Azure, database: &ResourceId) -> Result<Option<Vec<String>>, Error> {
+    if cosmos::throughput(azure, database).await?.is_none() {
+        return Ok(None);
+    }
+    let names = cosmos::containers(azure, database).await?;
+    let ids: Vec<ResourceId> = names
+        .iter()
+        .map(|n| database.child("containers", n))
+        .collect();
+    let reads: Vec<_> = ids.iter().map(|id| cosmos::throughput(azure, id)).collect();
+    let own: Vec<_> = futures::stream::iter(reads)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut sharing = Vec::new();
+    for (name, own) in names.into_iter().zip(own) {
+        if own?.is_none() {
+            sharing.push(name);
+        }
+    }
+    Ok(Some(sharing))
+}
+
+impl<'a> Told<'a> {
+    fn of(
+        place: &Place,
+        units: &'a [Answered],
+        requests: &'a [Answered],
+        minutes: &'a [Answered],
+    ) -> Result<Self, String> {
+        let PlaceKind::Account { account, .. } = &place.kind else {
+            return Err("it is no account".into());
+        };
+        Ok(Self {
+            units: of_one(units, account)?,
+            requests: of_one(requests, account)?,
+            minutes: of_one(minutes, account)?,
+        })
+    }
+
+    fn about(&self, resource: ResourceId, wanted: Wanted<'_>, now: DateTime<Utc>) -> Measured {
         let (units, failed) = summed(self.units, wanted, true);
         let (minutes, _) = summed(self.minutes, wanted, true);
         let (requests, no_requests) = summed(self.requests, wanted, false);
+        // RU a minute: a factor has no unit.
         let minutes: Vec<_> = minutes.into_iter().collect();
         Measured {
             resource,
@@ -228,10 +319,9 @@ impl Told<'_> {
     }
 }
 
-/// The totals of a container, or of all containers of a database, and why there are none. Of several
-/// regions the busiest of each moment, or all together.
+/// The totals of a container, or of all that share what a database has, and why there are none. Of
+/// several regions the busiest of each moment, or all together.
 fn summed(metrics: &[Metric], wanted: Wanted<'_>, busiest: bool) -> (Points, Option<String>) {
-    let (database, container) = wanted;
     let Some(metric) = metrics.first() else {
         return (Points::new(), Some("Azure did not tell it".into()));
     };
@@ -241,18 +331,27 @@ fn summed(metrics: &[Metric], wanted: Wanted<'_>, busiest: bool) -> (Points, Opt
     let mut regions: BTreeMap<&str, Points> = BTreeMap::new();
     let mut cut = metric.cut;
     for series in &metric.series {
-        let is = |name: &str, value: &str| {
-            let told = series.dimension(name).unwrap_or_default();
-            told.eq_ignore_ascii_case(value)
+        let told = |name: &str| series.dimension(name).unwrap_or_default();
+        let (of, one) = (told("DatabaseName"), told("CollectionName"));
+        let fits = match wanted {
+            Wanted::Container {
+                database,
+                container,
+            } => of.eq_ignore_ascii_case(database) && one.eq_ignore_ascii_case(container),
+            Wanted::Sharing {
+                database,
+                containers,
+            } => {
+                of.eq_ignore_ascii_case(database)
+                    && containers.iter().any(|name| name.eq_ignore_ascii_case(one))
+            }
         };
-        if !is("DatabaseName", database) || container.is_some_and(|one| !is("CollectionName", one))
-        {
+        if !fits {
             continue;
         }
         // What was told of one container is whole, whatever was left out besides.
-        cut &= container.is_none();
-        let region = series.dimension("Region").unwrap_or_default();
-        let points = regions.entry(region).or_default();
+        cut &= matches!(wanted, Wanted::Sharing { .. });
+        let points = regions.entry(told("Region")).or_default();
         for point in &series.points {
             if let Some(value) = point.value {
                 *points.entry(point.at).or_default() += value;
@@ -373,29 +472,48 @@ mod tests {
             false,
         );
         let told = [told];
+        let sharing = ["Threads".to_owned(), "runs".to_owned()];
+        let one = |container| Wanted::Container {
+            database: "agents",
+            container,
+        };
+        let both = Wanted::Sharing {
+            database: "agents",
+            containers: &sharing,
+        };
+        let threads = Wanted::Sharing {
+            database: "agents",
+            containers: &sharing[..1],
+        };
         for (name, wanted, busiest, expected) in [
             (
                 "the busiest region",
-                Some("THREADS"),
+                one("THREADS"),
                 true,
                 vec![(0, 20.0), (2, 30.0)],
             ),
             (
                 "all requests",
-                Some("threads"),
+                one("threads"),
                 false,
                 vec![(0, 30.0), (2, 35.0)],
             ),
             // By region first: the regions of a database are provisioned alike.
             (
                 "a database",
-                None,
+                both,
                 true,
                 vec![(0, 20.0), (1, 1.0), (2, 31.0)],
             ),
-            ("one that has none", Some("files"), true, vec![]),
+            (
+                "without what has its own",
+                threads,
+                true,
+                vec![(0, 20.0), (2, 30.0)],
+            ),
+            ("one that has none", one("files"), true, vec![]),
         ] {
-            let (points, failed) = summed(&told, ("agents", wanted), busiest);
+            let (points, failed) = summed(&told, wanted, busiest);
             let expected: Points = expected.into_iter().map(|(h, v)| (at(h), v)).collect();
             assert_eq!((points, failed), (expected, None), "{name}");
         }
@@ -405,18 +523,27 @@ mod tests {
     fn what_azure_left_out_or_refused_is_told_and_not_taken_for_none() {
         let dimensions = [("DatabaseName", "agents"), ("CollectionName", "runs")];
         let cut = [metric(vec![series(&dimensions, &[Some(1.0)])], true)];
-        let why = |container| summed(&cut, ("agents", container), true).1;
-        assert_eq!(why(Some("runs")), None, "this one was told");
+        let one = |container| Wanted::Container {
+            database: "agents",
+            container,
+        };
+        let all = ["runs".to_owned()];
+        let sharing = Wanted::Sharing {
+            database: "agents",
+            containers: &all,
+        };
+        let why = |wanted| summed(&cut, wanted, true).1;
+        assert_eq!(why(one("runs")), None, "this one was told");
         assert!(
-            why(Some("files")).is_some(),
+            why(one("files")).is_some(),
             "this one may have been left out"
         );
-        assert!(why(None).is_some(), "so may one of the database's");
+        assert!(why(sharing).is_some(), "so may one of the database's");
         let refused = Metric {
             failed: Some("no".into()),
             ..metric(Vec::new(), false)
         };
-        let (points, failed) = summed(&[refused], ("agents", Some("runs")), true);
+        let (points, failed) = summed(&[refused], one("runs"), true);
         assert_eq!((points.len(), failed.as_deref()), (0, Some("no")));
     }
 

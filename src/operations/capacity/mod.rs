@@ -7,6 +7,8 @@
 pub mod advise;
 mod advised;
 pub mod chart;
+#[cfg(test)]
+mod corrections;
 pub mod forecast;
 mod gather;
 pub mod hourly;

@@ -86,9 +86,9 @@ fn rank(one: &Recommendation) -> (u8, Urgency) {
 fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
     let (mark, verdict, bad) = match (&one.advice, one.urgency) {
         (Advice::Unknown { .. }, _) => ("?", "cannot be judged".to_owned(), false),
-        (_, Urgency::Now) => ("▲", "too little within a day".into(), true),
-        (_, Urgency::WithinDays(1)) => ("▲", "too little in a day".into(), true),
-        (_, Urgency::WithinDays(days)) => ("▲", format!("too little in {days} days"), true),
+        (_, Urgency::Now) => ("▲", "over 80 % within a day".into(), true),
+        (_, Urgency::WithinDays(1)) => ("▲", "over 80 % in a day".into(), true),
+        (_, Urgency::WithinDays(days)) => ("▲", format!("over 80 % in {days} days"), true),
         (Advice::Resize { .. }, Urgency::None) if one.grows() => {
             ("△", "should be more".into(), false)
         }
@@ -279,7 +279,7 @@ pub(super) fn drawn(
             Vec::new()
         };
         let svg = inline(
-            &chart(kept, &item.resource, levels, zone),
+            &chart(kept, &item.id, levels, zone),
             &format!("c{number}-{index}"),
         );
         // Why the main one is not forecast is said already where it was judged.
@@ -303,7 +303,7 @@ pub(super) fn drawn(
     item
 }
 
-fn chart(kept: &Kept, resource: &str, levels: Vec<Level>, zone: Tz) -> Chart {
+fn chart(kept: &Kept, id: &ResourceId, levels: Vec<Level>, zone: Tz) -> Chart {
     let coming = kept.coming.iter().flat_map(|coming| {
         (0..coming.forecast.len()).map(|place| Hour {
             at: coming.hour(place),
@@ -313,9 +313,12 @@ fn chart(kept: &Kept, resource: &str, levels: Vec<Level>, zone: Tz) -> Chart {
         })
     });
     // The names of a container and of an app tell them apart.
-    let name = resource.rsplit('/').next().unwrap_or(resource);
+    let title = match kind(id) {
+        DATABASE => format!("{}, shared", id.name()),
+        _ => id.name().to_owned(),
+    };
     Chart {
-        title: name.chars().take(36).collect(),
+        title: title.chars().take(36).collect(),
         unit: kept.measure.unit().to_owned(),
         zone,
         history: kept

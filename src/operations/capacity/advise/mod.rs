@@ -128,6 +128,23 @@ pub struct OtherMode {
     pub percent: u32,
 }
 
+impl OtherMode {
+    /// `20 % less, JPY 1,200 a month`.
+    #[must_use]
+    pub fn differs(&self) -> String {
+        let (much, word) = if self.percent < 100 {
+            (100 - self.percent, "less")
+        } else {
+            (self.percent - 100, "more")
+        };
+        let money = self.monthly.map_or_else(String::new, |money| {
+            let amount = if money.micros < 0 { -money } else { money };
+            format!(", {amount} a month")
+        });
+        format!("{much} % {word}{money}")
+    }
+}
+
 impl Recommendation {
     /// Whether there should be more.
     #[must_use]
@@ -156,10 +173,12 @@ impl Recommendation {
                 evidence.need, evidence.need_forecast
             ));
             match (self.urgency, evidence.crosses) {
-                (Urgency::Now, _) => parts.push("it is too little within a day".into()),
+                (Urgency::Now, _) => {
+                    parts.push("that is over 80 % of what there is within a day".into())
+                }
                 (Urgency::WithinDays(_), Some(at)) => {
                     parts.push(format!(
-                        "too little from {}",
+                        "over 80 % of what there is from {}",
                         at.format("%Y-%m-%d %H:%M UTC")
                     ));
                 }

@@ -236,13 +236,8 @@ fn said(other: &OtherMode) -> String {
         Capacity::Manual(_) => format!("manual {}", other.to),
         Capacity::Autoscale(_) => other.to.to_string(),
     };
-    let money = other
-        .monthly
-        .map_or_else(String::new, |money| format!(", {money} a month"));
-    let (much, word) = if other.percent < 100 {
-        (100 - other.percent, "less")
-    } else {
-        (other.percent - 100, "more")
-    };
-    format!("by the week that is forecast, {to} would cost {much} % {word}{money}")
+    format!(
+        "by the week that is forecast, {to} would cost {}",
+        other.differs()
+    )
 }
