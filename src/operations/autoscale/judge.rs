@@ -203,32 +203,55 @@ fn scale_rules(found: &[ScaleRule], rules: &ReplicaRules) -> Result<Option<Mutat
     Ok((from != to).then_some(Mutation::AppScaleRules { from, to }))
 }
 
-/// Takes so many changes of each kind as one run may make, the most urgent first. The rest is left
-/// to a next run, and says so.
-pub(super) fn choose(judged: &mut [Judged], estate: &Estate) {
+/// Puts what is most urgent first.
+pub(super) fn sort(judged: &mut [Judged]) {
     judged.sort_by_key(|one| {
         #[expect(clippy::cast_possible_truncation, reason = "percent of a share")]
         let used = one.used.map_or(0, |used| (used * 1000.0) as i64);
         (rank(one.because), Reverse(used))
     });
-    let mut taken: BTreeMap<ChangeKind, u64> = BTreeMap::new();
-    for one in judged.iter_mut() {
-        let Some(change) = &one.change else { continue };
-        let kind = change.kind();
-        let count = taken.entry(kind).or_default();
-        let most = estate.policy(kind).most_per_run;
-        if *count >= most {
-            let message = format!(
-                "{}: it is left to the next run, since one may change {most} (policy.{kind}.most_per_run)",
-                change.difference()
-            );
-            let subject = one.resource.short();
-            one.findings
-                .push(Finding::new("scaling-later", subject, message));
-            one.change = None;
-            continue;
+}
+
+/// How many changes of each kind one run may still make. The rest is left to a next run, and says so.
+pub(super) struct Room<'e> {
+    estate: &'e Estate,
+    taken: BTreeMap<ChangeKind, u64>,
+}
+
+impl<'e> Room<'e> {
+    pub(super) fn new(estate: &'e Estate) -> Self {
+        Self {
+            estate,
+            taken: BTreeMap::new(),
         }
-        *count += 1;
+    }
+
+    /// Whether there is a change that still has room; one that has none is left for later.
+    pub(super) fn is_left(&self, one: &mut Judged) -> bool {
+        let Some(change) = &one.change else {
+            return false;
+        };
+        let kind = change.kind();
+        let most = self.estate.policy(kind).most_per_run;
+        if self.taken.get(&kind).copied().unwrap_or_default() < most {
+            return true;
+        }
+        let message = format!(
+            "{}: it is left to the next run, since one may change {most} (policy.{kind}.most_per_run)",
+            change.difference()
+        );
+        let subject = one.resource.short();
+        one.findings
+            .push(Finding::new("scaling-later", subject, message));
+        one.change = None;
+        false
+    }
+
+    /// Counts the change, if there still is one.
+    pub(super) fn take(&mut self, one: &Judged) {
+        if let Some(change) = &one.change {
+            *self.taken.entry(change.kind()).or_default() += 1;
+        }
     }
 }
 
@@ -240,5 +263,146 @@ fn rank(because: Because) -> u8 {
         Because::OutsideLimits => 2,
         Because::Calm | Because::BurstOver => 3,
         _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::azure::cosmos::Throughput;
+    use crate::estate::CosmosPrice;
+    use crate::operations::autoscale::facts::Past;
+    use serde_json::json;
+
+    fn noon() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_772_431_200, 0).expect("a time")
+    }
+
+    fn estate() -> Estate {
+        Estate::parse(include_str!("../../../infra/estate.toml")).expect("the estate")
+    }
+
+    fn hot(name: &str, because: Because, used: f64) -> Judged {
+        let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a");
+        let resource = account.child("sqlDatabases", "d").child("containers", name);
+        let mutation = Mutation::CosmosThroughput {
+            from: Capacity::Manual(1000),
+            to: Capacity::Manual(2000),
+        };
+        Judged {
+            change: Some(Change::new(resource.clone(), mutation, "busy")),
+            resource,
+            has: "1000 RU/s".into(),
+            used: Some(used),
+            because,
+            why: "busy".into(),
+            findings: Vec::new(),
+            facts: None,
+        }
+    }
+
+    #[test]
+    fn one_run_makes_so_many_changes_and_the_most_urgent_first() {
+        let estate = estate();
+        let mut judged = vec![
+            hot("calm", Because::Calm, 3.0),
+            hot("warm", Because::Throttled, 85.0),
+            hot("soon", Because::ForecastNeeds, 40.0),
+            hot("hottest", Because::Throttled, 100.0),
+            hot("hot", Because::Throttled, 95.0),
+        ];
+        sort(&mut judged);
+        let mut room = Room::new(&estate);
+        for one in &mut judged {
+            if room.is_left(one) {
+                room.take(one);
+            }
+        }
+        // policy.cosmos_throughput.most_per_run is 4.
+        let left: Vec<_> = judged.iter().filter(|one| one.change.is_some()).collect();
+        let names: Vec<_> = left.iter().map(|one| one.resource.name()).collect();
+        assert_eq!(names, ["hottest", "hot", "warm", "soon"]);
+        let last = judged.last().expect("five");
+        assert_eq!(last.findings[0].code, "scaling-later");
+        assert_eq!(last.to(), None);
+    }
+
+    #[test]
+    fn what_is_outside_its_limits_is_judged_and_priced() {
+        let mut estate = estate();
+        estate.scaling.prices.cosmos = vec![CosmosPrice {
+            region: "japaneast".into(),
+            hundred_an_hour: Money::new(1_000_000, "JPY".parse().expect("a currency")),
+        }];
+        let of = |capacity, regions| GatheredContainer {
+            facts: ContainerFacts {
+                resource: hot("c", Because::Calm, 0.0).resource,
+                supply: Supply::Own(Throughput {
+                    capacity,
+                    minimum: 400,
+                    instant_maximum: Some(10_000),
+                    pending: false,
+                }),
+                minutes: Vec::new(),
+                ranges: Vec::new(),
+                heaviest: None,
+                storage_gb: None,
+                ahead: None,
+                past: Past::default(),
+            },
+            location: "Japan East".into(),
+            regions,
+            partitions: None,
+        };
+        let prices = &estate.scaling.prices;
+        let manual = Capacity::Manual;
+        for (name, from, to, regions, yen) in [
+            ("manual", manual(1000), manual(2000), 1, 7300),
+            ("two regions", manual(1000), manual(2000), 2, 14_600),
+            ("less", manual(2000), manual(1000), 1, -7300),
+            (
+                "autoscale",
+                Capacity::Autoscale(1000),
+                Capacity::Autoscale(2000),
+                1,
+                10_950,
+            ),
+        ] {
+            let gathered = of(from, regions);
+            let money = throughput_monthly(prices, &gathered, from, to).expect("a price");
+            assert_eq!(money.micros, yen * 1_000_000, "{name}");
+        }
+        let elsewhere = GatheredContainer {
+            location: "West Europe".into(),
+            ..of(manual(1000), 1)
+        };
+        let unknown = throughput_monthly(prices, &elsewhere, manual(1000), manual(2000));
+        assert_eq!(unknown, None);
+        let rules = ThroughputRules::default();
+        let judged = container(&of(manual(1000), 1), &rules, prices, noon());
+        assert_eq!(judged.because, Because::NoData);
+        assert!(judged.change.is_none() && judged.facts.is_some());
+    }
+
+    #[test]
+    fn scale_rules_become_those_of_the_estate_unless_people_wrote_others() {
+        let rule = |kind: &str, by: &str, value: &str| {
+            ScaleRule(json!({ "name": "r", "custom": { "type": kind,
+                "metadata": { "type": by, "value": value } } }))
+        };
+        let rules = ReplicaRules::default();
+        let (cpu, memory) = (
+            rule("cpu", "Utilization", "70"),
+            rule("memory", "Utilization", "80"),
+        );
+        let both = [cpu.clone(), memory.clone()];
+        assert_eq!(scale_rules(&both, &rules), Ok(None));
+        let found = scale_rules(&[memory], &rules);
+        assert!(matches!(found, Ok(Some(Mutation::AppScaleRules { .. }))));
+        let queue = ScaleRule(json!({ "name": "q", "azureQueue": { "queueLength": 5 } }));
+        let found = scale_rules(&[cpu, queue], &rules);
+        assert!(matches!(found, Ok(Some(Mutation::AppScaleRules { .. }))));
+        let by_hand = [rule("cpu", "AverageValue", "500m")];
+        assert!(scale_rules(&by_hand, &rules).is_err());
     }
 }

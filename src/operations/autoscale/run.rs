@@ -1,9 +1,9 @@
 //! One run of scaling: look, decide, propose, and remember what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::gather::{Gathered, Scope, gather};
-use super::judge::{self, Judged};
+use super::judge::{self, Judged, Room};
 use super::open::settle_with_open;
 use super::record::{self, Came, Known};
 use super::remember::{came_of, came_of_notes, remember};
@@ -91,10 +91,14 @@ async fn scale(
         findings.extend(looked.findings);
         later = looked.later;
         judged = looked.judged;
+        judge::sort(&mut judged);
+        let mut room = Room::new(app.estate()?);
         for one in &mut judged {
-            settle_with_open(app, journal, run, one, dry_run).await?;
+            if room.is_left(one) {
+                settle_with_open(app, journal, run, one, dry_run).await?;
+                room.take(one);
+            }
         }
-        judge::choose(&mut judged, app.estate()?);
         decided = judged.iter().map(decided_of).collect();
         for decision in &decided {
             *counts
@@ -268,21 +272,22 @@ async fn write_down(
     Ok(())
 }
 
-/// What a run has decided, of each resource the last.
+/// What a run has decided, of each resource the last, the most urgent first.
 ///
 /// Errors: the store.
 pub async fn decisions(app: &App, run: &RunId) -> Result<Vec<Decided>, Error> {
     let log = app.store()?.log(&run.log()).await?.unwrap_or_default();
     let chain = Chain::read(run.as_str(), &log);
-    let mut found: BTreeMap<String, Decided> = BTreeMap::new();
-    for (_, record) in chain.records {
-        if let Event::Scaling { decided, .. } = record.event {
-            for one in decided {
-                found.insert(one.resource.as_str().to_ascii_lowercase(), one);
-            }
+    // Whoever was killed may have left decisions that were made once more after it.
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+    for (_, record) in chain.records.into_iter().rev() {
+        if let Event::Scaling { mut decided, .. } = record.event {
+            decided.retain(|one| known.insert(one.resource.as_str().to_ascii_lowercase()));
+            decided.append(&mut found);
+            found = decided;
         }
     }
-    Ok(found.into_values().collect())
+    Ok(found)
 }
 
 /// Tells the incident that asked for it what scaling came to.
