@@ -9,7 +9,7 @@
 //! - [`cli`]: the commands.
 //! - [`config`]: the environment, read once, all problems at once.
 //! - [`domain`]: vocabulary shared by all rooms; imports nothing of ours.
-//! - [`estate`]: the estate file, strict, all problems at once.
+//! - [`estate`]: the estate file, strict, all problems at once, and what in it contradicts itself.
 //! - [`journal`]: one hash chain per run, the runs, and the anchors that prove them.
 //! - `kql` (feature `local`): Kusto's query language, offline.
 //! - `local` (feature `local`): the embedded estate: simulated Azure, and the telemetry it leaves.

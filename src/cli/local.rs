@@ -6,6 +6,7 @@ use clap::Args;
 use super::serve::log_to_stdout;
 use crate::config::LogFormat;
 use crate::domain::Cadence;
+use crate::local::telemetry::Trace;
 use crate::local::{Local, Options, SCENARIOS, Services};
 
 /// Everything stays in the data folder, so it goes on where it was when it is started again.
@@ -31,6 +32,10 @@ pub(super) struct Arguments {
     /// telemetry.
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
     requests_per_minute: u32,
+    /// A recorded load (CSV `minute,count`, gzip or not) that telemetry and metrics follow, repeated
+    /// and in step with the days of the week.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Start this maintenance once, and show what came of it.
     #[arg(long, value_name = "CADENCE")]
     maintain: Option<Cadence>,
@@ -53,6 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         record: arguments.record,
         app: arguments.app,
         requests_per_minute: f64::from(arguments.requests_per_minute),
+        trace: arguments.trace.as_deref().map(Trace::read).transpose()?,
         acting: arguments.scenario.is_some(),
     };
     if arguments.services_only {

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod autoscale;
 mod changes;
 mod check;
 mod follow;
@@ -15,6 +16,8 @@ mod package;
 #[cfg(feature = "local")]
 mod query;
 mod quiet;
+#[cfg(feature = "local")]
+mod replay;
 mod run;
 mod runs;
 mod serve;
@@ -79,9 +82,15 @@ enum Command {
     Query(Box<query::Arguments>),
     /// Forecast a series of hourly values, with intervals that hold 95 of 100.
     Forecast(forecast::Arguments),
+    /// Judge a policy of scaling on recorded load, before it is allowed to act.
+    #[cfg(feature = "local")]
+    Replay(Box<replay::Arguments>),
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
+    /// Show what scaling decided, or let it look here and now.
+    #[command(subcommand)]
+    Autoscale(autoscale::Arguments),
     /// Show changes, propose them, decide about them, and stop all of them.
     #[command(subcommand)]
     Changes(changes::Arguments),
@@ -135,6 +144,8 @@ pub async fn run() -> ExitCode {
         #[cfg(feature = "local")]
         Command::Query(arguments) => return query::run(*arguments).await,
         #[cfg(feature = "local")]
+        Command::Replay(arguments) => return replay::run(&arguments),
+        #[cfg(feature = "local")]
         Command::Telemetry(arguments) => telemetry::run(&arguments),
         command => {
             if let Some(outcome) = in_their_environment(&settings) {
@@ -148,6 +159,7 @@ pub async fn run() -> ExitCode {
             match command {
                 Command::Serve => serve::run(config).await,
                 Command::Run(arguments) => run::run(config, arguments).await,
+                Command::Autoscale(arguments) => autoscale::run(config, arguments).await,
                 Command::Changes(arguments) => changes::run(config, arguments).await,
                 Command::Incidents(arguments) => incidents::run(config, arguments).await,
                 Command::Oncall(arguments) => oncall::run(config, arguments).await,

@@ -11,7 +11,10 @@ use futures::executor::block_on;
 
 use super::simulator::Subject;
 use super::storage::Refusal;
-use super::telemetry::{Conditions, Fault, FaultKind, Keeping, Living, Model, Plan};
+use super::telemetry::names::carrier;
+use super::telemetry::{Conditions, Fault, FaultKind, Keeping, Living, Model, Plan, Trace};
+use super::world::physics::app::Scale;
+use super::world::pressure::{self, Pressures};
 use super::world::troubles::{self, Heals, Kept, TroubleKind};
 use super::world::{World, find, throughput};
 use crate::estate::{Estate, Kind};
@@ -49,6 +52,7 @@ impl Teller {
         estate: Estate,
         dir: PathBuf,
         rows_per_minute: f64,
+        trace: Option<Trace>,
     ) -> anyhow::Result<Self> {
         let (open, closed) = channel();
         let pace = Arc::<Pace>::default();
@@ -56,6 +60,7 @@ impl Teller {
         let tell = move || {
             let plan = Plan {
                 rows_per_minute,
+                trace,
                 ..Plan::default()
             };
             let model = Model::new(plan, &estate);
@@ -129,10 +134,11 @@ async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> 
     world
         .run(move |db, now| {
             let mut out = Conditions::default();
-            let accounts = estate
-                .resources()
-                .iter()
-                .filter(|r| r.kind == Kind::CosmosAccount);
+            let pressures = pressure::all(db, None)?;
+            // Telemetry tells of one stamp.
+            let told = carrier(&estate).map_or("", |stamp| stamp.name.as_str());
+            let ours = estate.resources().iter().filter(|r| r.stamp == told);
+            let accounts = ours.clone().filter(|r| r.kind == Kind::CosmosAccount);
             for account in accounts {
                 let stamps = estate
                     .stamps
@@ -150,22 +156,21 @@ async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> 
                         if let Some(value) = value {
                             out.throughput.insert(name.clone(), value / designed as f64);
                         }
+                        let pressed = Pressures::of(&pressures, &container.to_ascii_lowercase());
+                        out.pressures.insert(name.clone(), pressed);
                     }
                 }
             }
-            for app in estate
-                .resources()
-                .iter()
-                .filter(|r| r.kind == Kind::ContainerApp)
-            {
+            for app in ours.filter(|r| r.kind == Kind::ContainerApp) {
                 let Some(found) = find(db, &app.id.to_string())? else {
                     continue;
                 };
-                let scale = &found.body["properties"]["template"]["scale"];
-                let count = |name: &str| scale[name].as_u64().and_then(|n| u32::try_from(n).ok());
-                if let Some(range) = count("minReplicas").zip(count("maxReplicas")) {
-                    out.replicas.insert(app.name.clone(), range);
-                }
+                let template = &found.body["properties"]["template"];
+                let scale =
+                    Scale::read(&template["scale"], &template["containers"][0]["resources"]);
+                out.scales.insert(app.name.clone(), scale);
+                let pressed = Pressures::of(&pressures, &found.key);
+                out.pressures.insert(app.name.clone(), pressed);
                 // What more replicas hold off is on until they are there, and is not looked back for.
                 let on = troubles::of(db, &found, now)?;
                 out.faults.extend(on.iter().filter_map(fault));

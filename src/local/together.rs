@@ -13,7 +13,7 @@ use super::host::{self, Host};
 use super::samples::sample_secrets;
 use super::scenario;
 use super::simulator::{self, AlertRule, Crossing, Simulator};
-use super::telemetry::Telemetry;
+use super::telemetry::{Telemetry, Trace};
 use super::teller::Teller;
 use crate::estate::{Estate, Kind};
 use crate::kql::exec::Limits;
@@ -30,6 +30,8 @@ pub struct Options {
     pub app: PathBuf,
     /// Rows of `AppRequests` a minute, in the mean; 0 for no telemetry at all.
     pub requests_per_minute: f64,
+    /// A recorded load, which telemetry, metrics and what resources cope with follow.
+    pub trace: Option<Trace>,
     /// Restarts, flushes and replicas are in mode act, whatever the estate file says: the estate is
     /// derived from it, and kept beside the state.
     pub acting: bool,
@@ -43,6 +45,7 @@ pub struct Services {
     estate: Estate,
     telemetry: PathBuf,
     requests_per_minute: f64,
+    trace: Option<Trace>,
     teller: Option<Teller>,
 }
 
@@ -66,6 +69,9 @@ impl Services {
             ))),
         })
         .await?;
+        if let Some(trace) = &options.trace {
+            simulator.follow(trace.clone());
+        }
         // New at every start, like the other keys.
         let people = ["operator", "reviewer"].map(|name| (name, uuid::Uuid::new_v4().simple()));
         let mut values = settings(
@@ -96,6 +102,7 @@ impl Services {
             estate,
             telemetry: options.data.join("telemetry"),
             requests_per_minute: options.requests_per_minute,
+            trace: options.trace.clone(),
             teller: None,
         })
     }
@@ -111,6 +118,7 @@ impl Services {
                 self.estate.clone(),
                 self.telemetry.clone(),
                 self.requests_per_minute,
+                self.trace.clone(),
             )?);
         }
         Ok(())

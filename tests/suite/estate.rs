@@ -5,6 +5,7 @@ mod blobs;
 mod containers;
 mod metrics;
 mod resources;
+mod stamps;
 mod throughput;
 mod trouble;
 

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod alerts;
+mod autoscale;
 mod azure;
 mod azurite;
 mod blobs;

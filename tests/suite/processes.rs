@@ -505,6 +505,59 @@ async fn wrong_use_says_what_to_do() {
     }
 }
 
+#[test]
+fn check_tells_what_contradicts_itself_and_what_is_wrong_with_its_code() {
+    const SHIPPED: &str = include_str!("../../infra/estate.toml");
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |name: &str, text: &str, json: bool| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("an estate");
+        let mut command = std::process::Command::new(HANDLER);
+        command.arg("check").arg(&path).env_clear();
+        if json {
+            command.arg("--json");
+        }
+        let output = command.output().expect("a process");
+        let text = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), text)
+    };
+    let (code, text) = check("right.toml", SHIPPED, false);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("is right"), "{text}");
+    let halved = SHIPPED.replace("down_percent = 20", "down_percent = 40");
+    let (code, text) = check("halved.toml", &halved, false);
+    assert_eq!(code, Some(1), "{text}");
+    let line = SHIPPED.lines().position(|l| l == "down_percent = 20");
+    let line = format!(
+        "line {}: `scaling.cosmos.down_percent`",
+        line.expect("a line") + 1
+    );
+    assert!(
+        text.contains(&line) && text.contains("(flapping)"),
+        "{text}"
+    );
+    let told = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let (code, text) = check("halved.toml", &halved, true);
+    let told_of = told(&text);
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(told_of["problems"], json!([]));
+    assert_eq!(told_of["contradictions"][0]["kind"], "flapping");
+    assert_eq!(
+        told_of["contradictions"][0]["key"],
+        "scaling.cosmos.down_percent"
+    );
+    // What is wrong is told alone: what it would mean is not known.
+    let wrong = halved.replace("target_percent = 70", "target_percent = 700");
+    let (code, text) = check("wrong.toml", &wrong, true);
+    let told_of = told(&text);
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(
+        told_of["problems"][0]["key"],
+        "scaling.cosmos.target_percent"
+    );
+    assert_eq!(told_of["contradictions"], json!([]));
+}
+
 /// What the journal shows when a run id is asked for that was never accepted.
 #[tokio::test]
 async fn a_run_that_does_not_exist_is_told_as_such() {

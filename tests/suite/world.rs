@@ -47,10 +47,24 @@ impl World {
         Self::start_recorded(recordings(), Some(engine), true).await
     }
 
+    /// One with an estate of its own.
+    pub(crate) async fn start_of(estate: Estate) -> Self {
+        Self::start_with_estate(recordings(), None, true, estate).await
+    }
+
     async fn start_recorded(
         record: Option<std::path::PathBuf>,
         own: Option<Arc<dyn QueryEngine>>,
         engine: bool,
+    ) -> Self {
+        Self::start_with_estate(record, own, engine, estate()).await
+    }
+
+    async fn start_with_estate(
+        record: Option<std::path::PathBuf>,
+        own: Option<Arc<dyn QueryEngine>>,
+        engine: bool,
+        estate: Estate,
     ) -> Self {
         let answers = Arc::new(Answers::default());
         let folder = tempfile::tempdir().expect("a folder");
@@ -59,7 +73,7 @@ impl World {
             data,
             port: 0,
             record,
-            estate: Some(estate()),
+            estate: Some(estate),
             engine: own.or_else(|| engine.then(|| Arc::clone(&answers) as Arc<dyn QueryEngine>)),
         })
         .await

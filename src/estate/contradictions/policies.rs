@@ -4,7 +4,7 @@ use chrono::Duration;
 
 use super::ContradictionKind::{CooldownTooLong, NeverFires, NeverMade};
 use super::Told;
-use super::open::Open;
+use super::open::{Open, TICK};
 use crate::domain::{ChangeKind, Mode, Repair, Rhythm};
 use crate::estate::{Estate, Kind, Policy};
 
@@ -21,6 +21,13 @@ pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
         if policy.mode == Mode::Propose && policy.approvers.is_empty() {
             let message = "names nobody: what is proposed can never be approved";
             told.tell(NeverMade, &key("approvers"), message);
+        }
+        if policy.mode == Mode::Propose && policy.approval_lasts < TICK {
+            let message = format!(
+                "is {} minutes: a proposal is over before anybody can have read it",
+                policy.approval_lasts.num_minutes()
+            );
+            told.tell(NeverMade, &key("approval_lasts"), message);
         }
         if policy.mode != Mode::Observe {
             let of = things(estate, kind);
@@ -50,8 +57,13 @@ fn is_used(estate: &Estate, kind: ChangeKind) -> bool {
             !estate.scaling.apps.is_empty()
                 || endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp))
         }
+        ChangeKind::AppScaleRules => !estate.scaling.apps.is_empty(),
         ChangeKind::AppRestart => endpoints.any(|e| e.recovery.contains(&Repair::Restart)),
-        ChangeKind::AppTraffic => endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp)),
+        // After a scale-up, or other scale rules, requests go to another revision.
+        ChangeKind::AppTraffic => {
+            !estate.scaling.apps.is_empty()
+                || endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp))
+        }
         ChangeKind::CacheFlush => {
             endpoints.any(|e| e.redis.is_some() && e.recovery.contains(&Repair::FlushCache))
         }
@@ -70,9 +82,10 @@ fn things(estate: &Estate, kind: ChangeKind) -> Option<u64> {
                 .filter_map(|stamp| stamp.cosmos.as_ref());
             all.map(|cosmos| cosmos.containers.len()).sum()
         }
-        ChangeKind::AppReplicas | ChangeKind::AppRestart | ChangeKind::AppTraffic => {
-            of_kind(Kind::ContainerApp)
-        }
+        ChangeKind::AppReplicas
+        | ChangeKind::AppScaleRules
+        | ChangeKind::AppRestart
+        | ChangeKind::AppTraffic => of_kind(Kind::ContainerApp),
         ChangeKind::CacheFlush => of_kind(Kind::Redis),
         ChangeKind::LogDeletion => return None,
     };
@@ -103,7 +116,7 @@ fn windows(estate: &Estate, kind: ChangeKind, policy: &Policy, told: &mut Told<'
         return;
     }
     match kind {
-        ChangeKind::CosmosThroughput | ChangeKind::AppReplicas => {
+        ChangeKind::CosmosThroughput | ChangeKind::AppReplicas | ChangeKind::AppScaleRules => {
             if open.never() {
                 let message =
                     "are open at no multiple of five minutes, which is when scaling looks";

@@ -31,23 +31,13 @@ pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
 /// Whether scaling can answer what a rule asks it for.
 fn scales(estate: &Estate, rule: &Rule, index: usize, told: &mut Told<'_>) {
     let key = |field: &str| format!("rules[{index}].{field}");
-    match rule.watch {
-        Watch::RequestUnits { .. } => {}
-        Watch::P95 { .. } => {
-            if estate.scaling.apps.is_empty() {
-                let message = "is scale, and `scaling` owns no app";
-                told.tell(NeverAnswered, &key("response"), message);
-            }
-            return;
-        }
-        other => {
-            let message = format!(
-                "is scale, and more capacity does not answer {}",
-                other.kind()
-            );
+    if !matches!(rule.watch, Watch::RequestUnits { .. }) {
+        // It is about requests, and answered by the apps that serve them.
+        if estate.scaling.apps.is_empty() {
+            let message = "is scale, and `scaling` owns no app";
             told.tell(NeverAnswered, &key("response"), message);
-            return;
         }
+        return;
     }
     let owned = || estate.scaling.containers.iter().map(|(_, rules)| rules);
     let Some(up) = owned().map(|rules| rules.up_percent).min() else {

@@ -1,12 +1,16 @@
 //! Rules of scaling that never or always answer, or undo themselves.
 
+use chrono::Duration;
+
 use super::ContradictionKind::{AlwaysFires, CooldownTooLong, Flapping, NeverFires};
 use super::Told;
 use crate::estate::{Estate, ReplicaRules, ThroughputRules};
 
 /// Throughput is decided by so many of the newest minutes, and replicas by these.
-pub(super) const MOST_SAMPLES: u32 = 5;
-pub(super) const MOST_APP_SAMPLES: u32 = 10;
+const MOST_SAMPLES: u32 = 5;
+const MOST_APP_SAMPLES: u32 = 10;
+/// Metrics are read for the last hour, and some minutes more in which they are on their way.
+const LOOKED_AT: Duration = Duration::minutes(60);
 
 pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
     for (id, rules) in &estate.scaling.containers {
@@ -47,6 +51,14 @@ fn throughput(rules: &ThroughputRules, mut tell: impl FnMut(Kind, &str, String))
         );
         tell(NeverFires, "of_samples", message);
     }
+    if rules.calm > LOOKED_AT {
+        let message = format!(
+            "is {} minutes, and {} are looked at: there is never less",
+            rules.calm.num_minutes(),
+            LOOKED_AT.num_minutes()
+        );
+        tell(NeverFires, "calm", message);
+    }
     if target >= up {
         let message = format!("is {target}, and {up} is busy already: each change calls for more");
         tell(AlwaysFires, "target_percent", message);
@@ -85,6 +97,14 @@ fn replicas(rules: &ReplicaRules, mut tell: impl FnMut(Kind, &str, String)) {
             rules.of_samples
         );
         tell(NeverFires, "of_samples", message);
+    }
+    if rules.calm > LOOKED_AT {
+        let message = format!(
+            "is {} minutes, and {} are looked at: what was before is never seen",
+            rules.calm.num_minutes(),
+            LOOKED_AT.num_minutes()
+        );
+        tell(NeverFires, "calm", message);
     }
     if rules.calm > rules.burst {
         let message = format!(

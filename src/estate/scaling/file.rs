@@ -44,8 +44,14 @@ pub(super) struct Throughput {
     /// From one percent of refusals on it is real as well, where requests take longer than this. At
     /// first 50.
     pub(super) good_latency_ms: Option<u32>,
-    /// How full it is to be after a change. At first 70.
+    /// What is busy, and by its trend needs more than it has within this time, gets it before it is
+    /// refused; 0m: never. At first 3m.
+    pub(super) foresee: Option<String>,
+    /// How full it is to be after a change. At first 80.
     pub(super) target_percent: Option<u32>,
+    /// There is less only where that frees so many percent, or where all was below `down_percent`. At
+    /// first 42.
+    pub(super) least_step_percent: Option<u32>,
     /// How long all must have been calm before there is less, 60m at least. At first 60m.
     pub(super) calm: Option<String>,
     /// How long there is no second step down, 60m at least. At first 1h.

@@ -40,10 +40,16 @@ pub struct ThroughputRules {
     /// it is real where requests also take longer than `good_latency_ms`.
     pub throttled_percent: u32,
     pub good_latency_ms: u32,
-    /// How full it is to be after a change, percent of the need.
+    /// Busy, and by the trend of the last minutes more than it has within this time: that is refused
+    /// soon, and counts as if it were.
+    pub foresee: Duration,
+    /// How full it is to be after a change.
     pub target_percent: u32,
-    /// How long all must have been calm before there is less, and how long there is no second step
-    /// down.
+    /// Less is given only where it frees at least so many percent; what was calm for all of `calm` may
+    /// free less.
+    pub least_step_percent: u32,
+    /// How long all must have been measured, and have needed little, before there is less, and how
+    /// long there is no second step down.
     pub calm: Duration,
     pub between_downs: Duration,
     /// How far ahead the forecast is asked.
@@ -62,7 +68,9 @@ impl Default for ThroughputRules {
             of_samples: 3,
             throttled_percent: 5,
             good_latency_ms: 50,
-            target_percent: 70,
+            foresee: Duration::minutes(3),
+            target_percent: 80,
+            least_step_percent: 42,
             calm: Duration::minutes(60),
             between_downs: Duration::hours(1),
             ahead: Duration::hours(2),

@@ -350,7 +350,14 @@ fn throughput(
         of_samples: written.of_samples.unwrap_or(all.of_samples),
         throttled_percent: written.throttled_percent.unwrap_or(all.throttled_percent),
         good_latency_ms: written.good_latency_ms.unwrap_or(all.good_latency_ms),
+        foresee: time(
+            "foresee",
+            &written.foresee,
+            all.foresee,
+            (Duration::zero(), hour),
+        ),
         target_percent: written.target_percent.unwrap_or(all.target_percent),
+        least_step_percent: written.least_step_percent.unwrap_or(all.least_step_percent),
         calm: time("calm", &written.calm, all.calm, (hour, day)),
         between_downs: time(
             "between_downs",
@@ -393,6 +400,7 @@ fn throughput_limits(rules: &ThroughputRules) -> Vec<Wrong> {
         ("down_percent", rules.down_percent),
         ("throttled_percent", rules.throttled_percent),
         ("target_percent", rules.target_percent),
+        ("least_step_percent", rules.least_step_percent),
     ] {
         range(&mut wrong, field, percent, 1, 100);
     }

@@ -342,7 +342,13 @@ async fn operations_take(State(shared): Sim, body: Bytes) -> Response {
 }
 
 async fn counts(State(shared): Sim) -> Response {
-    Json(shared.limits.counts()).into_response()
+    let mut all = json!(shared.limits.counts());
+    let mut each = shared.limits.counts_of_each();
+    each.retain(|name, _| !name.is_empty());
+    if !each.is_empty() {
+        all["subscriptions"] = json!(each);
+    }
+    Json(all).into_response()
 }
 
 async fn limit(State(shared): Sim, body: Bytes) -> Response {

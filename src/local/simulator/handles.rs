@@ -1,5 +1,6 @@
 //! What tests ask of a running simulator without HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -240,6 +241,12 @@ impl Simulator {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.limits.counts()
+    }
+
+    /// The same for each subscription, by its id, when the limit is one of each.
+    #[must_use]
+    pub fn counts_of_subscriptions(&self) -> BTreeMap<String, Counts> {
+        self.shared.limits.counts_of_each()
     }
 
     /// Puts an alert there, or changes it: `severity` is `Sev0` to `Sev4`, `condition` is `Fired`

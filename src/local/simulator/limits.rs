@@ -1,8 +1,10 @@
 //! A limit on the requests that fit it, for load: a token bucket, latency, and a share of failures.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,22 @@ pub struct Limit {
     /// The share of requests that fail, in percent, without their work being done: the same ones in
     /// every run.
     pub fail_percent: u32,
+    /// Only what reads in Resource Manager, and each subscription by itself, as Azure has it: 250 at
+    /// once and 25 a second.
+    pub each_subscription: bool,
+}
+
+impl Limit {
+    /// What Resource Manager lets be read of each subscription.
+    #[must_use]
+    pub fn of_arm() -> Self {
+        Self {
+            per_second: 25.0,
+            burst: 250.0,
+            each_subscription: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Limit {
@@ -37,6 +55,7 @@ impl Default for Limit {
             latency_ms: 0,
             most_in_flight: None,
             fail_percent: 0,
+            each_subscription: false,
         }
     }
 }
@@ -56,8 +75,11 @@ pub struct Counts {
     pub most_in_flight: u32,
 }
 
+/// The one limit, with a bucket for each subscription, or one for all under no name.
 #[derive(Default)]
-pub(super) struct Limits(Mutex<Option<Arc<Mutex<Bucket>>>>);
+pub(super) struct Limits(Mutex<Option<(Limit, Buckets)>>);
+
+type Buckets = BTreeMap<String, Arc<Mutex<Bucket>>>;
 
 struct Bucket {
     limit: Limit,
@@ -91,33 +113,61 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Limits {
     /// Sets the one limit, and counts from nothing.
     pub(super) fn set(&self, limit: Limit) {
-        let bucket = Bucket {
-            level: limit.burst,
-            limit,
-            filled: Instant::now(),
-            in_flight: 0,
-            counts: Counts::default(),
-        };
-        *lock(&self.0) = Some(Arc::new(Mutex::new(bucket)));
+        *lock(&self.0) = Some((limit, Buckets::new()));
     }
 
     pub(super) fn clear(&self) {
         *lock(&self.0) = None;
     }
 
+    /// What became of all that the limit fits.
     pub(super) fn counts(&self) -> Counts {
-        let bucket = lock(&self.0).clone();
-        bucket.map_or_else(Counts::default, |bucket| lock(&bucket).counts)
+        let mut all = Counts::default();
+        for counts in self.counts_of_each().values() {
+            all.calls += counts.calls;
+            all.done += counts.done;
+            all.refused += counts.refused;
+            all.failed += counts.failed;
+            all.most_in_flight = all.most_in_flight.max(counts.most_in_flight);
+        }
+        all
+    }
+
+    /// The same by subscription; under no name when the limit is one for all.
+    pub(super) fn counts_of_each(&self) -> BTreeMap<String, Counts> {
+        let kept = lock(&self.0);
+        let buckets = kept.iter().flat_map(|(_, buckets)| buckets);
+        buckets
+            .map(|(name, bucket)| (name.clone(), lock(bucket).counts))
+            .collect()
     }
 
     pub(super) fn enter(&self, service: Service, parts: &Parts) -> Verdict {
-        let Some(bucket) = lock(&self.0).clone() else {
+        let mut kept = lock(&self.0);
+        let Some((limit, buckets)) = kept.as_mut() else {
             return Verdict::Free;
         };
-        let mut inside = lock(&bucket);
-        if !parts.uri.to_string().contains(&inside.limit.contains) {
+        if !parts.uri.to_string().contains(&limit.contains) {
             return Verdict::Free;
         }
+        let mut name = String::new();
+        if limit.each_subscription {
+            let reads = matches!(parts.method, Method::GET | Method::HEAD);
+            let mut path = parts.uri.path().split('/').skip(1);
+            let of = (path.next(), path.next());
+            let (true, Service::Arm, (Some("subscriptions"), Some(id))) = (reads, service, of)
+            else {
+                return Verdict::Free;
+            };
+            name = id.to_ascii_lowercase();
+        }
+        let bucket = Arc::clone(
+            buckets
+                .entry(name)
+                .or_insert_with(|| Arc::new(Mutex::new(Bucket::full(limit.clone())))),
+        );
+        drop(kept);
+        let mut inside = lock(&bucket);
         inside.counts.calls += 1;
         if let Err(wait) = inside.take(Instant::now()) {
             inside.counts.refused += 1;
@@ -139,6 +189,16 @@ impl Limits {
 }
 
 impl Bucket {
+    fn full(limit: Limit) -> Self {
+        Self {
+            level: limit.burst,
+            limit,
+            filled: Instant::now(),
+            in_flight: 0,
+            counts: Counts::default(),
+        }
+    }
+
     /// Takes one token, or tells how long until there is one.
     fn take(&mut self, now: Instant) -> Result<(), Duration> {
         if self
@@ -229,6 +289,40 @@ mod tests {
             let rounded = wait.map(|wait| (wait.as_secs_f64() * 1000.0).round() as i64);
             assert_eq!(rounded, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn each_subscription_has_a_bucket_for_what_reads_in_resource_manager() {
+        let limits = Limits::default();
+        limits.set(Limit {
+            per_second: 0.001,
+            burst: 2.0,
+            each_subscription: true,
+            ..Limit::default()
+        });
+        let ask = |method: Method, path: &str| {
+            let request = axum::http::Request::builder().method(method).uri(path);
+            let parts = request.body(()).expect("a request").into_parts().0;
+            match limits.enter(Service::of(path), &parts) {
+                Verdict::Free => "free",
+                Verdict::Go(_) => "go",
+                Verdict::Stop(_) => "stop",
+            }
+        };
+        for (method, path, expected) in [
+            (Method::GET, "/subscriptions/a/x", "go"),
+            (Method::GET, "/subscriptions/A/x", "go"),
+            (Method::GET, "/subscriptions/a/y", "stop"),
+            (Method::GET, "/subscriptions/b/y", "go"),
+            (Method::PUT, "/subscriptions/a/y", "free"),
+            (Method::POST, "/subscriptions/a/metrics:getBatch", "free"),
+            (Method::GET, "/blob/account/x", "free"),
+        ] {
+            assert_eq!(ask(method, path), expected, "{path}");
+        }
+        let each = limits.counts_of_each();
+        assert_eq!((each["a"].calls, each["a"].refused), (3, 1));
+        assert_eq!((limits.counts().calls, limits.counts().refused), (4, 1));
     }
 
     #[test]

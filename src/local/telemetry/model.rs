@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use super::counters::{Counters, Counting};
 use super::faults::{Fault, FaultKind};
 use super::load::{Load, Trace};
-use super::names::Names;
+use super::names::{Container, Names};
 use super::random::running_shares;
 use super::rows::Batch;
-use super::service::{OPERATIONS, Operation};
 use super::tenants::{Tenant, ZIPF, tenants};
 use super::words::{Collector, Words};
 use super::{platform, seldom, traffic};
 use crate::estate::Estate;
+use crate::local::world::physics::app::{BEHIND, STAYS, Scale};
+use crate::local::world::physics::container::USED_AT_MEAN;
+use crate::local::world::pressure::Pressures;
 
 /// What a world is made from.
 #[derive(Debug, Clone)]
@@ -55,8 +57,10 @@ impl Default for Plan {
 pub struct Conditions {
     /// RU/s of a container relative to what its load was designed for. Without an entry: 1.
     pub throughput: BTreeMap<String, f64>,
-    /// Fewest and most replicas of an app. Without an entry: 2 and 10.
-    pub replicas: BTreeMap<String, (u32, u32)>,
+    /// How an app scales. Without an entry: between 2 and 10 replicas, by [`CPU_TARGET`].
+    pub(in crate::local) scales: BTreeMap<String, Scale>,
+    /// What was asked of containers and apps on demand, by their names.
+    pub(in crate::local) pressures: BTreeMap<String, Pressures>,
     /// Trouble besides that of the plan.
     pub faults: Vec<Fault>,
 }
@@ -70,7 +74,6 @@ pub struct Model {
     pub(super) requests: f64,
     pub(super) tenants: Vec<Tenant>,
     pub(super) tenant_shares: Vec<f64>,
-    pub(super) operation_shares: Vec<f64>,
     pub(super) names: Names,
     pub(super) words: Words,
 }
@@ -83,10 +86,46 @@ pub(super) struct Now<'a> {
     /// Requests that a row stands for.
     pub(super) weight: u32,
     pub(super) faults: Vec<&'a Fault>,
-    /// Share of its throughput that each container uses in the busiest second, not cut off at 1.
-    pub(super) throughput_used: Vec<f64>,
+    pub(super) containers: Vec<ContainerNow>,
     pub(super) apps: Vec<AppNow>,
 }
+
+/// What is asked of a container.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ContainerNow {
+    /// Share of its throughput that is used in the busiest second, not cut off at 1, when all
+    /// partitions have the same.
+    used: f64,
+    partitions: usize,
+    /// So many times the calls that the load brings.
+    pub(super) factor: f64,
+    /// The place of a tenant that has more of it than its share, and how much.
+    pub(super) hot: Option<(usize, f64)>,
+    hot_partition: usize,
+}
+
+impl ContainerNow {
+    /// Share of its throughput that a partition uses.
+    pub(super) fn used(&self, partition: usize) -> f64 {
+        let Some((_, share)) = self.hot else {
+            return self.used;
+        };
+        let own = if partition == self.hot_partition {
+            share * self.partitions as f64
+        } else {
+            0.0
+        };
+        self.used * (1.0 - share + own)
+    }
+
+    /// That of the fullest.
+    pub(super) fn fullest(&self) -> f64 {
+        self.used(self.hot_partition)
+    }
+}
+
+/// Share of their CPU at which apps get more replicas, where nothing else is said.
+const CPU_TARGET: f64 = 0.7;
 
 /// How an app copes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,6 +133,8 @@ pub(super) struct AppNow {
     pub(super) replicas: u32,
     /// Share of their CPU that is used, below 1.
     pub(super) busy: f64,
+    /// So many times the requests that the load brings.
+    pub(super) factor: f64,
 }
 
 impl Model {
@@ -111,7 +152,6 @@ impl Model {
             load,
             requests,
             tenant_shares: running_shares(weights),
-            operation_shares: running_shares(OPERATIONS.iter().map(|o: &Operation| o.weight)),
             tenants,
             names,
             words: words.finish(),
@@ -175,10 +215,6 @@ impl Model {
         let load = self.load.with_chance(self.plan.seed, minute);
         let faults = self.plan.faults.iter().chain(&conditions.faults);
         let faults = faults.filter(|fault| fault.on(minute)).collect();
-        let used = |name: &String| {
-            let offered = conditions.throughput.get(name).copied().unwrap_or(1.0);
-            0.31 * load / offered.max(1e-3)
-        };
         let sampled = load > SAMPLED_ABOVE;
         Now {
             minute,
@@ -188,11 +224,11 @@ impl Model {
             } else {
                 1
             },
-            throughput_used: self
+            containers: self
                 .names
                 .containers
                 .iter()
-                .map(|c| used(&c.name))
+                .map(|container| self.container_at(minute, load, container, conditions))
                 .collect(),
             apps: (0..self.names.apps.len())
                 .map(|app| self.app_at(minute, app, conditions))
@@ -201,26 +237,47 @@ impl Model {
         }
     }
 
-    /// How an app copes at a minute: replicas follow the load of three minutes before.
+    fn container_at(
+        &self,
+        minute: i64,
+        load: f64,
+        container: &Container,
+        conditions: &Conditions,
+    ) -> ContainerNow {
+        let name = &container.name;
+        let offered = conditions.throughput.get(name).copied().unwrap_or(1.0);
+        let pressures = conditions.pressures.get(name);
+        let factor = pressures.map_or(1.0, |all| all.factor(minute));
+        let hot = pressures.and_then(|all| all.hot(minute)).and_then(|hot| {
+            let is = |tenant: &Tenant| tenant.spread == hot.tenant;
+            Some((self.tenants.iter().position(is)?, hot.share))
+        });
+        let partitions = container.partitions.len();
+        ContainerNow {
+            used: USED_AT_MEAN * load * factor / offered.max(1e-3),
+            partitions,
+            factor,
+            hot,
+            hot_partition: hot.map_or(0, |(tenant, _)| {
+                self.tenants[tenant].partition_of(partitions)
+            }),
+        }
+    }
+
+    /// How an app copes at a minute: replicas follow the load of some minutes before.
     pub(super) fn app_at(&self, minute: i64, app: usize, conditions: &Conditions) -> AppNow {
-        let (fewest, most) = self
-            .names
-            .apps
-            .get(app)
-            .and_then(|app| conditions.replicas.get(&app.name).copied())
-            .unwrap_or((2, 10));
-        // In replicas that would be busy to the last.
-        let work = |minute| 1.5 * self.load.with_chance(self.plan.seed, minute);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small"
-        )]
-        let wanted = (work(minute - 3) / 0.6).ceil() as u32;
-        let replicas = wanted.clamp(fewest.max(1), most.max(fewest).max(1));
+        let name = self.names.apps.get(app).map_or("", |app| app.name.as_str());
+        let pressures = conditions.pressures.get(name);
+        let factor = |minute| pressures.map_or(1.0, |all| all.factor(minute));
+        let load = |minute| factor(minute) * self.load.with_chance(self.plan.seed, minute);
+        let by_default = Scale::by_cpu(2, 10, CPU_TARGET);
+        let scale = conditions.scales.get(name).unwrap_or(&by_default);
+        let before = minute - BEHIND - STAYS..=minute - BEHIND;
+        let replicas = scale.replicas(before.map(load).fold(0.0, f64::max)).max(1);
         AppNow {
             replicas,
-            busy: (work(minute) / f64::from(replicas)).min(0.97),
+            busy: scale.copes(load(minute), replicas).busy.min(0.97),
+            factor: factor(minute),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! `AzureMetrics` has no dimensions: what Azure exports there is over all containers of an account
 //! and all replicas of an app.
 
-use super::model::{AppNow, Model, Now};
+use super::model::{AppNow, ContainerNow, Model, Now};
 use super::names::Metered;
 use super::random::Random;
 use super::rows::{Batch, Table, Value};
@@ -130,7 +130,8 @@ pub(super) fn metrics(model: &Model, now: &Now, used: &Used, out: &mut Batch) {
 }
 
 fn cosmos(now: &Now, used: &Used, random: &mut Random, tell: &mut impl FnMut(&str, Measure)) {
-    let busiest = now.throughput_used.iter().copied().fold(0.0, f64::max);
+    let busiest = now.containers.iter().map(ContainerNow::fullest);
+    let busiest = busiest.fold(0.0, f64::max);
     let (calls, refused) = (
         used.calls.iter().sum::<u64>(),
         used.refused.iter().sum::<u64>(),

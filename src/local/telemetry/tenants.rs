@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::random::{Random, hash, share};
 use super::service::CLASSES;
 use super::words::{Collector, Word};
+use crate::local::world::physics::container::spread;
 
 /// How uneven tenants are: the n-th largest asks for a share of 1/n to this power.
 pub(super) const ZIPF: f64 = 1.1;
@@ -19,11 +20,21 @@ pub(super) struct Tenant {
     pub(super) properties: Word,
     /// `["ID"]`: how Cosmos writes a partition key.
     pub(super) partition_key: Word,
+    /// By which it is laid on a partition.
+    pub(super) spread: u64,
     pub(super) people: Vec<Person>,
     /// Latency relative to others.
     pub(super) slow: f64,
     pub(super) failure_rate: f64,
     pub(super) client_error_rate: f64,
+}
+
+impl Tenant {
+    /// Which of so many partitions holds it.
+    pub(super) fn partition_of(&self, partitions: usize) -> usize {
+        let place = self.spread % (partitions.max(1) as u64);
+        usize::try_from(place).unwrap_or(0)
+    }
 }
 
 pub(super) struct Person {
@@ -63,6 +74,7 @@ fn tenant(id: String, rank: usize, part: f64, seed: u64, words: &mut Collector) 
     Tenant {
         properties: words.word(format!(r#"{{"tenantId":"{id}","region":"{region}"}}"#)),
         partition_key: words.word(format!(r#"["{id}"]"#)),
+        spread: spread(&id),
         people: (0..count)
             .map(|number| person(&id, region, number, seed, words))
             .collect(),

@@ -1,5 +1,7 @@
 //! The whole of it: what comes out agrees with itself, with the world's counters, and with the clock.
 
+mod pressure;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -123,7 +123,7 @@ pub(in crate::local) fn set_lag(db: &Connection, minutes: Option<u32>) -> Result
 }
 
 /// What holds for one resource.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::local) struct Pressures {
     bursts: Vec<(Span, f64)>,
     hots: Vec<(Span, Hot)>,
@@ -159,6 +159,15 @@ impl Pressures {
     pub(in crate::local) fn factor(&self, minute: i64) -> f64 {
         let bursts = self.bursts.iter().filter(|(span, _)| span.holds(minute));
         bursts.map(|(_, factor)| factor).product()
+    }
+
+    /// Whether nothing begins or ends after the minute `from` and before `until`.
+    pub(in crate::local) fn steady(&self, from: i64, until: i64) -> bool {
+        let bursts = self.bursts.iter().map(|(span, _)| span);
+        let spans = bursts.chain(self.hots.iter().map(|(span, _)| span));
+        let mut all = spans.chain(&self.gaps);
+        let inside = |minute: i64| from < minute && minute < until;
+        !all.any(|span| inside(span.from) || inside(span.until))
     }
 
     /// The newest that holds.
@@ -251,8 +260,7 @@ mod tests {
             burst("threads", 2.0, span(15, 20)),
             burst("files", 9.0, span(0, 99)),
         ];
-        let id =
-            "/providers/microsoft.documentdb/databaseaccounts/a/sqldatabases/d/containers/threads";
+        let id = "/subscriptions/s/providers/microsoft.documentdb/databaseaccounts/a/sqldatabases/d/containers/threads";
         let found = Pressures::of(&all, id);
         for (minute, expected) in [(9, 1.0), (10, 3.0), (15, 6.0), (20, 1.0)] {
             assert!((found.factor(minute) - expected).abs() < 1e-9, "{minute}");

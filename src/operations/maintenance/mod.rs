@@ -56,6 +56,11 @@ impl TaskResult {
         }
     }
 
+    /// What the task came to, if its findings do not say so.
+    pub(crate) fn state(&self) -> Option<RunState> {
+        self.state
+    }
+
     /// Adds what became of the changes that the task proposed.
     pub(crate) fn tell(&mut self, notes: &[ChangeNote]) {
         for note in notes {
@@ -253,7 +258,7 @@ pub(super) async fn run(
 
 /// Whether the run is only interrupted, and is to be taken up again where it was: the store cannot
 /// be reached, or another process has the run. What is half done must not be given up for that.
-fn is_interruption(error: &anyhow::Error) -> bool {
+pub(in crate::operations) fn is_interruption(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| {
         matches!(
             error,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 
 use crate::changes::ChangeRecord;
-use crate::domain::{Act, IncidentEvent, Mutation, Outcome, Trust, health_after};
+use crate::domain::{Act, IncidentEvent, Mutation, Outcome, Trust, health_after, utilizations};
 use crate::notify::{self, Told, ToldState};
 use crate::operations::incidents::{Incident, Shown, Status};
 
@@ -269,6 +269,7 @@ fn sides(mutation: &Mutation) -> (String, String) {
     match mutation {
         Mutation::CosmosThroughput { from, to } => (from.to_string(), to.to_string()),
         Mutation::AppReplicas { from, to } => (from.to_string(), to.to_string()),
+        Mutation::AppScaleRules { from, to } => (utilizations(from), utilizations(to)),
         Mutation::AppTraffic { from, to } => (weights(from), weights(to)),
         Mutation::CosmosIndexing { from, to, .. } => {
             ("the index as it was".into(), from.difference(to))

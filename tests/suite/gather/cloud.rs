@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 pub(crate) struct Container {
     pub(crate) database: &'static str,
     pub(crate) name: String,
+    /// `None`: it lives on what its database has.
     pub(crate) offer: Option<Value>,
     /// Percent by partition; empty: nothing is measured of it at all.
     pub(crate) used: Vec<f64>,
@@ -41,6 +42,8 @@ pub(crate) struct Cloud {
     /// By subscription and name.
     pub(crate) accounts: BTreeMap<(String, String), Account>,
     pub(crate) apps: BTreeMap<String, Value>,
+    /// Only so many of the newest minutes were measured.
+    pub(crate) minutes: Option<i64>,
     calls: Mutex<Vec<String>>,
 }
 
@@ -155,6 +158,13 @@ impl Cloud {
     }
 
     fn batch(&self, query: &BTreeMap<String, String>, body: &Value) -> Response {
+        let mut query = query.clone();
+        if let Some(minutes) = self.minutes {
+            let until = DateTime::parse_from_rfc3339(&query["endtime"]).expect("a time");
+            let from = (until - Duration::minutes(minutes)).to_rfc3339();
+            query.insert("starttime".into(), from);
+        }
+        let query = &query;
         let ids = body["resourceids"].as_array().expect("ids");
         assert!(ids.len() <= 50, "{} resources in one call", ids.len());
         let mut values = Vec::new();
@@ -255,6 +265,15 @@ fn of_account(account: &Account, name: &str, query: &BTreeMap<String, String>) -
             ("databasename", container.database),
             ("collectionname", &*container.name),
         ];
+        // How full it is, is measured of what has throughput.
+        let shared = container.offer.is_none();
+        let owner = [
+            place[0],
+            (
+                "collectionname",
+                if shared { "__Empty" } else { place[1].1 },
+            ),
+        ];
         let fullest = container.used.iter().copied().fold(0.0, f64::max);
         let with = |name: &'static str, text: &'static str| {
             let mut all = place.to_vec();
@@ -265,12 +284,12 @@ fn of_account(account: &Account, name: &str, query: &BTreeMap<String, String>) -
             "NormalizedRUConsumption" if filter.contains("PartitionKeyRangeId") => {
                 for (at, used) in container.used.iter().enumerate() {
                     let id = at.to_string();
-                    let mut all = place.to_vec();
+                    let mut all = owner.to_vec();
                     all.push(("partitionkeyrangeid", &id));
                     found.push(series(&all, *used, query));
                 }
             }
-            "NormalizedRUConsumption" => found.push(series(&place, fullest, query)),
+            "NormalizedRUConsumption" => found.push(series(&owner, fullest, query)),
             "TotalRequests" if filter.contains("StatusCode eq '429'") => {
                 if container.refused > 0.0 {
                     found.push(series(&with("statuscode", "429"), container.refused, query));
@@ -281,7 +300,7 @@ fn of_account(account: &Account, name: &str, query: &BTreeMap<String, String>) -
             "ServerSideLatencyDirect" => found.push(series(&place, 6.0, query)),
             "DataUsage" => found.push(series(&with("region", "Japan East"), 4e9, query)),
             "IndexUsage" => found.push(series(&with("region", "Japan East"), 1e9, query)),
-            "PhysicalPartitionCount" => found.push(series(&place, 2.0, query)),
+            "PhysicalPartitionCount" => found.push(series(&owner, 2.0, query)),
             other => panic!("the metric {other}"),
         }
     }

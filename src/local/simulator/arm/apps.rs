@@ -1,5 +1,7 @@
 //! Container apps, their revisions and replicas. Source: Container Apps REST.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, SecondsFormat};
@@ -34,6 +36,7 @@ pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
                 }
             }
             let (low, high) = replicas(&new)?;
+            check_rules(&new)?;
             let name = path.name(0);
             let ends = now + takes;
             let mut why = None;
@@ -47,8 +50,14 @@ pub(super) async fn update(ask: &Ask<'_>) -> Result<Response, Refusal> {
                 }
             } else {
                 let (was_low, was_high) = replicas(&old)?;
+                let (were, are) = (rules(&old), rules(&new));
+                if were != are {
+                    note(db, &format!("{name}: scale rules {were} -> {are}"))?;
+                }
                 if (was_low, was_high) == (low, high) {
-                    note(db, &format!("{name}: template changed"))?;
+                    if were == are {
+                        note(db, &format!("{name}: template changed"))?;
+                    }
                 } else {
                     let line = format!("{name}: replicas {was_low}-{was_high} -> {low}-{high}");
                     note(db, &line)?;
@@ -130,6 +139,79 @@ pub(super) fn replicas(app: &Value) -> Result<(i64, i64), Refusal> {
             "InvalidParameterValueInContainerTemplate",
             "minReplicas is 0 or more, maxReplicas is 1 to 1000 and not below minReplicas",
         )),
+    }
+}
+
+/// Refuses rules of scaling that Azure would not take. Source: Container Apps, "Set scaling rules".
+fn check_rules(app: &Value) -> Result<(), Refusal> {
+    let bad = |why: &str| {
+        let why = format!("The scale rule is invalid: {why}.");
+        Err(Refusal::new(400, "ContainerAppScaleRuleInvalid", why))
+    };
+    let rules = &app["properties"]["template"]["scale"]["rules"];
+    if !rules.is_null() && !rules.is_array() {
+        return bad("rules are a list");
+    }
+    let mut names = BTreeSet::new();
+    for rule in rules.as_array().into_iter().flatten() {
+        let name = rule["name"].as_str().unwrap_or_default();
+        if name.is_empty() || !names.insert(name) {
+            return bad("each has a name of its own");
+        }
+        let kinds = ["custom", "http", "tcp", "azureQueue"];
+        let mut given = kinds.into_iter().filter(|kind| rule[kind].is_object());
+        let (Some(kind), None) = (given.next(), given.next()) else {
+            return bad("it is one of custom, http, tcp and azureQueue");
+        };
+        let metadata = &rule[kind]["metadata"];
+        let texts = metadata.as_object().into_iter().flatten();
+        if !texts.into_iter().all(|(_, value)| value.is_string()) {
+            return bad("metadata are texts");
+        }
+        if kind != "custom" {
+            continue;
+        }
+        let Some(scaler) = rule["custom"]["type"].as_str() else {
+            return bad("a custom rule has a type");
+        };
+        if !matches!(scaler, "cpu" | "memory") {
+            continue;
+        }
+        let value = metadata["value"]
+            .as_str()
+            .and_then(|text| text.parse::<f64>().ok());
+        let by = metadata["type"].as_str().unwrap_or_default();
+        if !matches!(by, "Utilization" | "AverageValue") {
+            return bad("its type is Utilization or AverageValue");
+        }
+        if by == "Utilization" && !value.is_some_and(|percent| percent > 0.0) {
+            return bad("its value is a percentage above 0");
+        }
+    }
+    Ok(())
+}
+
+/// The rules of scaling, as a person says them.
+fn rules(app: &Value) -> String {
+    let rules = app["properties"]["template"]["scale"]["rules"].as_array();
+    let said: Vec<String> = rules
+        .into_iter()
+        .flatten()
+        .map(|rule| {
+            let custom = &rule["custom"];
+            match (
+                custom["type"].as_str(),
+                custom["metadata"]["value"].as_str(),
+            ) {
+                (Some(kind @ ("cpu" | "memory")), Some(value)) => format!("{kind} {value}%"),
+                _ => text(&rule["name"]),
+            }
+        })
+        .collect();
+    if said.is_empty() {
+        "none".to_owned()
+    } else {
+        said.join(", ")
     }
 }
 
@@ -268,6 +350,53 @@ fn time(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_rules_of_scaling_are_taken() {
+        let custom = |kind: &str, by: &str, value: Value| {
+            json!([{ "name": "r", "custom": {
+                "type": kind, "metadata": { "type": by, "value": value },
+            } }])
+        };
+        for (name, rules, taken) in [
+            ("none", json!(null), true),
+            ("cpu", custom("cpu", "Utilization", json!("70")), true),
+            ("memory", custom("memory", "Utilization", json!("80")), true),
+            ("a number", custom("cpu", "Utilization", json!(70)), false),
+            (
+                "no percentage",
+                custom("cpu", "Utilization", json!("much")),
+                false,
+            ),
+            ("no such type", custom("cpu", "Share", json!("70")), false),
+            (
+                "another scaler",
+                json!([{ "name": "q", "custom": { "type": "azure-servicebus" } }]),
+                true,
+            ),
+            (
+                "http",
+                json!([{ "name": "h", "http": { "metadata": { "concurrentRequests": "50" } } }]),
+                true,
+            ),
+            ("nothing", json!([{ "name": "n" }]), false),
+            (
+                "both",
+                json!([{ "name": "n", "http": {}, "custom": { "type": "cpu" } }]),
+                false,
+            ),
+            ("no name", json!([{ "http": {} }]), false),
+            (
+                "a name twice",
+                json!([{ "name": "a", "http": {} }, { "name": "a", "tcp": {} }]),
+                false,
+            ),
+            ("no list", json!({}), false),
+        ] {
+            let app = json!({ "properties": { "template": { "scale": { "rules": rules } } } });
+            assert_eq!(check_rules(&app).is_ok(), taken, "{name}");
+        }
+    }
 
     #[test]
     fn how_a_patch_is_merged() {

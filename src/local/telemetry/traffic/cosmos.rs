@@ -3,7 +3,9 @@ use super::{Scene, hundredths, ns, round};
 use crate::local::telemetry::names::{Container, Target};
 use crate::local::telemetry::rows::{Table, Value};
 use crate::local::telemetry::service::REFUSED_CHARGE;
+use crate::local::telemetry::tenants::Tenant;
 use crate::local::telemetry::words::Word;
+use crate::local::world::physics::container::refused_share;
 
 /// How often a call is tried.
 const TRIES: u32 = 4;
@@ -35,18 +37,33 @@ impl Request<'_> {
             .position(|c| c.name == call.container);
         let Some(place) = found else { return false };
         let container = &names.containers[place];
-        // The busiest seconds meet the limit before the minute does.
-        let natural = ((scene.now.throughput_used[place] - 0.8) * 0.35).clamp(0.0, 0.9);
-        let refusal = self.throttle.max(natural);
+        let now = scene.now.containers[place];
+        let copies = scene.random.round(f64::from(self.weight) * now.factor);
+        if copies == 0 {
+            return false;
+        }
         let (mut told, mut refused_tries) = (200, 0);
-        for copy in 0..self.weight {
+        for copy in 0..u32::try_from(copies).unwrap_or(u32::MAX) {
+            let tenant = match now.hot {
+                Some((hot, share)) if scene.random.chance(share) => hot,
+                _ => self.tenant_place,
+            };
+            let partition = scene.model.tenants[tenant].partition_of(container.partitions.len());
+            let refusal = self.throttle.max(refused_share(now.used(partition)));
             let mut tries = 0;
             let status = loop {
                 let waited = ns(f64::from(tries) * WAIT_MS);
                 tries += 1;
                 let refused = scene.random.chance(refusal);
                 let at = scene.within(call.start + waited + i64::from(copy) * 1_000_100);
-                let status = self.attempt(scene, call, place, at, refused);
+                let status = Attempt {
+                    call,
+                    place,
+                    tenant,
+                    at,
+                    refused,
+                }
+                .log(scene);
                 refused_tries += u32::from(refused && copy == 0);
                 if !refused || tries == TRIES {
                     break status;
@@ -73,19 +90,31 @@ impl Request<'_> {
         self.dependency(scene, target, call.start, call.took, code, told != 429);
         told == 429
     }
+}
 
-    /// One try as Cosmos logs it; its status.
-    fn attempt(
-        &self,
-        scene: &mut Scene,
-        call: &Cosmos,
-        place: usize,
-        at: i64,
-        refused: bool,
-    ) -> i32 {
+/// One try as Cosmos sees it.
+struct Attempt<'a> {
+    call: &'a Cosmos,
+    /// Of the container, and of the tenant whose documents are meant.
+    place: usize,
+    tenant: usize,
+    at: i64,
+    refused: bool,
+}
+
+impl Attempt<'_> {
+    /// Logs and charges it; its status.
+    fn log(&self, scene: &mut Scene) -> i32 {
+        let Self {
+            call,
+            place,
+            tenant,
+            at,
+            refused,
+        } = *self;
         let names = &scene.model.names;
         let (common, container) = (&names.common, &names.containers[place]);
-        let (partition, range) = partition(container, self.tenant.partition_key);
+        let (partition, range) = partition(container, &scene.model.tenants[tenant]);
         let charge = if refused {
             REFUSED_CHARGE
         } else {
@@ -137,16 +166,14 @@ impl Request<'_> {
                 ],
             );
         }
-        scene.used.charge(self.tenant_place, place, charge, refused);
-        let cell = scene.counting.at(scene.now.minute, self.tenant_place);
+        scene.used.charge(tenant, place, charge, refused);
+        let cell = scene.counting.at(scene.now.minute, tenant);
         cell.charge += charge;
         status
     }
 }
 
-/// The partition that holds a partition key: its id and the id of its range.
-pub(super) fn partition(container: &Container, key: Word) -> (Word, Word) {
-    let spread = crate::local::telemetry::random::hash(&[u64::from(key.0.unsigned_abs())]);
-    let count = container.partitions.len() as u64;
-    container.partitions[usize::try_from(spread % count).unwrap_or(0)]
+/// The partition that holds a tenant's documents: its id and the id of its range.
+pub(super) fn partition(container: &Container, tenant: &Tenant) -> (Word, Word) {
+    container.partitions[tenant.partition_of(container.partitions.len())]
 }

@@ -9,7 +9,7 @@ use super::faults::FaultKind;
 use super::model::{MINUTE, Model, Now};
 use super::random::{Random, hash, running_shares};
 use super::rows::Batch;
-use super::service::{CLIENT_ERRORS, OPERATIONS, SERVER_FAILURES};
+use super::service::{CLIENT_ERRORS, OPERATIONS, Operation, SERVER_FAILURES};
 use super::tenants::{Person, Tenant};
 use request::Request;
 pub(super) use used::Used;
@@ -22,6 +22,7 @@ struct Scene<'a> {
     out: &'a mut Batch,
     counting: &'a mut Counting,
     used: Used,
+    operation_shares: Vec<f64>,
     client_errors: Vec<f64>,
     server_failures: Vec<f64>,
 }
@@ -29,7 +30,14 @@ struct Scene<'a> {
 /// Makes up the requests of a minute; what they used.
 pub(super) fn requests(model: &Model, now: &Now, out: &mut Batch, counting: &mut Counting) -> Used {
     let mut random = Random::of(&[model.plan.seed, 0x4E0, now.minute.cast_unsigned()]);
-    let rows = random.round(model.requests * now.load / f64::from(now.weight));
+    // Apps that are asked for more or less than the load are asked by more or fewer requests.
+    let factor = |operation: &Operation| {
+        let place = model.names.app(operation.app).map_or(0, |(place, _)| place);
+        now.apps.get(place).map_or(1.0, |app| app.factor)
+    };
+    let asked = OPERATIONS.iter().map(|o| o.weight * factor(o));
+    let more = asked.clone().sum::<f64>() / OPERATIONS.iter().map(|o| o.weight).sum::<f64>();
+    let rows = random.round(model.requests * now.load * more / f64::from(now.weight));
     let mut scene = Scene {
         model,
         now,
@@ -37,6 +45,7 @@ pub(super) fn requests(model: &Model, now: &Now, out: &mut Batch, counting: &mut
         out,
         counting,
         used: Used::new(model),
+        operation_shares: running_shares(asked),
         client_errors: running_shares(CLIENT_ERRORS.iter().map(|(_, share)| *share)),
         server_failures: running_shares(SERVER_FAILURES.iter().map(|(_, share)| *share)),
     };
@@ -93,7 +102,7 @@ impl Scene<'_> {
         let random = &mut self.random;
         let tenant_place = random.by_share(&model.tenant_shares);
         let tenant = &model.tenants[tenant_place];
-        let operation = random.by_share(&model.operation_shares);
+        let operation = random.by_share(&self.operation_shares);
         let spec = &OPERATIONS[operation];
         let person = one_of(&tenant.people, random);
         let ticks = i64::try_from(random.below(600_000_000)).unwrap_or(0);
@@ -121,7 +130,6 @@ impl Scene<'_> {
             at,
             operation,
             spec,
-            tenant,
             tenant_place,
             properties: person.properties[spec.class],
             app,

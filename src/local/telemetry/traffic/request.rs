@@ -6,7 +6,7 @@ use crate::local::telemetry::service::{
     CLIENT_ERRORS, Call, DELETE_CHARGE, MESSAGES, Operation, QUERIES, READ_CHARGE, SERVER_FAILURES,
     UPSERT_CHARGE,
 };
-use crate::local::telemetry::tenants::{Person, Tenant};
+use crate::local::telemetry::tenants::Person;
 use crate::local::telemetry::words::Word;
 
 /// One request while it is made up.
@@ -14,7 +14,6 @@ pub(super) struct Request<'a> {
     pub(super) at: i64,
     pub(super) operation: usize,
     pub(super) spec: &'static Operation,
-    pub(super) tenant: &'a Tenant,
     pub(super) tenant_place: usize,
     pub(super) properties: Word,
     pub(super) app: &'a App,

@@ -100,7 +100,7 @@ impl Used {
                 .zip(&model.tenants)
                 .filter(|(charge, _)| **charge > 0.0);
             for (charge, tenant) in charged {
-                let (_, range) = partition(container, tenant.partition_key);
+                let (_, range) = partition(container, tenant);
                 out.of(Table::PartitionCharges).push(
                     at,
                     [

@@ -80,6 +80,17 @@ impl Scale {
         }
     }
 
+    /// Between so many replicas of the usual size, by a share of the CPU alone.
+    pub(in crate::local) fn by_cpu(least: u32, most: u32, share: f64) -> Self {
+        Self {
+            least,
+            most: most.max(least).max(1),
+            cores: CORES,
+            gib: 2.0 * CORES,
+            rules: vec![Rule::Cpu(share)],
+        }
+    }
+
     /// How many replicas run when the load was at most this, between the minutes [`BEHIND`] and
     /// [`BEHIND`] + [`STAYS`] ago.
     pub(in crate::local) fn replicas(&self, load: f64) -> u32 {

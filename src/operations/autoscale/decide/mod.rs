@@ -3,7 +3,7 @@
 mod replicas;
 mod throughput;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Capacity, Finding, Replicas};
 
@@ -30,13 +30,13 @@ pub type Throughput = Decision<Capacity>;
 pub type Scale = Decision<Replicas>;
 
 /// What decided, to count and to test by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Because {
     /// Requests are refused: there is more.
     Throttled,
-    /// The forecast needs more soon: there is more before it is needed.
-    ForecastNeeds,
+    /// Requests will be refused within minutes: there is more.
+    NeededSoon,
     /// It was calm for long: there is less.
     Calm,
     /// It is outside of its limits.
@@ -61,8 +61,10 @@ pub enum Because {
     AtLeast,
     /// Less would save nothing: the hour is charged already.
     HourCharged,
-    /// Less would be too little soon.
-    NeededSoon,
+    /// Less would be too little soon: the forecast says so.
+    ForecastNeeds,
+    /// It was raised within the time that must be calm.
+    JustRaised,
     /// The last step down was just now.
     JustLowered,
     /// It was changed often today.
@@ -71,6 +73,41 @@ pub enum Because {
     NotItsOwn,
     /// Azure did not say what there is.
     Unread,
+}
+
+impl Because {
+    /// Its name, as records have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::NeededSoon => "needed-soon",
+            Self::Calm => "calm",
+            Self::OutsideLimits => "outside-limits",
+            Self::Burst => "burst",
+            Self::BurstOver => "burst-over",
+            Self::Steady => "steady",
+            Self::Healthy => "healthy",
+            Self::HotPartition => "hot-partition",
+            Self::NoData => "no-data",
+            Self::Pending => "pending",
+            Self::AtMost => "at-most",
+            Self::AtLeast => "at-least",
+            Self::HourCharged => "hour-charged",
+            Self::ForecastNeeds => "forecast-needs",
+            Self::JustRaised => "just-raised",
+            Self::JustLowered => "just-lowered",
+            Self::OftenToday => "often-today",
+            Self::NotItsOwn => "not-its-own",
+            Self::Unread => "unread",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
 }
 
 impl<T> Decision<T> {

@@ -120,3 +120,185 @@ fn burst(
     }
     decision
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ResourceId;
+    use crate::operations::autoscale::facts::Raised;
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-26T03:05:00Z".parse().expect("a time")
+    }
+
+    fn replicas(least: u32, most: u32) -> Replicas {
+        Replicas { least, most }
+    }
+
+    fn facts(cpu: f64, running: f64) -> AppFacts {
+        let minute = |back| AppMinute {
+            at: now() - Duration::minutes(back),
+            cpu: Some(cpu),
+            memory: Some(40.0),
+            requests: Some(100.0),
+            replicas: Some(running),
+        };
+        AppFacts {
+            app: ResourceId::new("s", "g", "Microsoft.App/containerApps", "agent-api"),
+            replicas: Ok(replicas(2, 10)),
+            rolling: false,
+            rules: Vec::new(),
+            minutes: (1..=30).rev().map(minute).collect(),
+            raised: None,
+        }
+    }
+
+    fn raised(facts: &mut AppFacts, until: i64) {
+        facts.replicas = Ok(replicas(4, 10));
+        facts.raised = Some(Raised {
+            from: replicas(2, 10),
+            to: replicas(4, 10),
+            since: now() - Duration::minutes(40),
+            until: now() + Duration::minutes(until),
+        });
+    }
+
+    #[test]
+    fn replicas_keep_their_limits_and_follow_a_burst_for_a_while() {
+        use Because::{AtMost, Burst, BurstOver, NoData, OutsideLimits, Pending, Steady, Unread};
+        type Turn = fn(&mut AppFacts);
+        let cases: &[(&str, AppFacts, Turn, Option<(u32, u32)>, Because)] = &[
+            ("calm", facts(30.0, 2.0), |_| {}, None, Steady),
+            (
+                "105 % of two: three",
+                facts(105.0, 2.0),
+                |_| {},
+                Some((3, 10)),
+                Burst,
+            ),
+            (
+                "90 % of four: six",
+                facts(90.0, 4.0),
+                |_| {},
+                Some((6, 10)),
+                Burst,
+            ),
+            (
+                "by memory",
+                facts(30.0, 2.0),
+                |f| f.minutes.iter_mut().for_each(|m| m.memory = Some(96.0)),
+                Some((3, 10)),
+                Burst,
+            ),
+            (
+                "as many as there may be",
+                facts(95.0, 9.0),
+                |_| {},
+                Some((10, 10)),
+                Burst,
+            ),
+            (
+                "and no more",
+                facts(95.0, 10.0),
+                |f| f.replicas = Ok(replicas(10, 10)),
+                None,
+                AtMost,
+            ),
+            (
+                "busy in one minute of three",
+                facts(30.0, 2.0),
+                |f| f.minutes[29].cpu = Some(99.0),
+                None,
+                Steady,
+            ),
+            (
+                "nothing measured",
+                facts(95.0, 2.0),
+                |f| f.minutes.clear(),
+                None,
+                NoData,
+            ),
+            (
+                "nothing measured of late",
+                facts(95.0, 2.0),
+                |f| f.minutes.truncate(18),
+                None,
+                NoData,
+            ),
+            (
+                "a rollout is under way",
+                facts(95.0, 2.0),
+                |f| f.rolling = true,
+                None,
+                Pending,
+            ),
+            (
+                "one replica alone",
+                facts(30.0, 1.0),
+                |f| f.replicas = Ok(replicas(1, 10)),
+                Some((2, 10)),
+                OutsideLimits,
+            ),
+            (
+                "thirty at most",
+                facts(30.0, 2.0),
+                |f| f.replicas = Ok(replicas(2, 30)),
+                Some((2, 10)),
+                OutsideLimits,
+            ),
+            (
+                "unread",
+                facts(95.0, 2.0),
+                |f| f.replicas = Err("403".into()),
+                None,
+                Unread,
+            ),
+            (
+                "still raised",
+                facts(30.0, 4.0),
+                |f| raised(f, 5),
+                None,
+                Steady,
+            ),
+            (
+                "over",
+                facts(30.0, 4.0),
+                |f| raised(f, -1),
+                Some((2, 10)),
+                BurstOver,
+            ),
+            (
+                "over, and busy a quarter of an hour ago",
+                facts(30.0, 4.0),
+                |f| {
+                    raised(f, -1);
+                    f.minutes[20].cpu = Some(95.0);
+                },
+                None,
+                Steady,
+            ),
+            (
+                "raised by us, and changed by somebody since",
+                facts(30.0, 4.0),
+                |f| {
+                    raised(f, -1);
+                    f.replicas = Ok(replicas(5, 10));
+                },
+                None,
+                Steady,
+            ),
+        ];
+        for (name, facts, turn, to, because) in cases {
+            let mut facts = facts.clone();
+            turn(&mut facts);
+            let decision = app(&facts, &ReplicaRules::default(), now());
+            let to = to.map(|(least, most)| replicas(least, most));
+            assert_eq!(
+                (decision.to, decision.because),
+                (to, *because),
+                "{name}: {}",
+                decision.why
+            );
+        }
+    }
+}

@@ -2,6 +2,9 @@
 //!
 //! Source: specification 6.1.1 with the corrections S1 to S8.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, Duration, Timelike as _, Utc};
 
 use super::{Because, Decision, Throughput};
@@ -20,6 +23,9 @@ const FEW_REFUSALS: f64 = 1.0;
 const GAPS: usize = 2;
 /// An hour has just begun for so many minutes.
 const JUST_BEGUN: u32 = 10;
+/// A trend is seen in so many minutes, and not in fewer than so many measurements.
+const TREND: i64 = 10;
+const LEAST_TREND: usize = 5;
 
 /// Decides on the throughput of one container.
 #[must_use]
@@ -173,7 +179,8 @@ impl Judge<'_> {
         let slow = latency.is_some_and(|ms| ms > f64::from(self.rules.good_latency_ms));
         let real =
             refused > f64::from(self.rules.throttled_percent) || (refused >= FEW_REFUSALS && slow);
-        if !real {
+        let soon = self.foreseen();
+        if !real && soon.is_none() {
             let why = format!(
                 "above {} %, and {refused:.1} % of requests are refused: what it has is used well",
                 self.rules.up_percent
@@ -184,11 +191,56 @@ impl Judge<'_> {
             return Decision::hold(Because::HotPartition, hot)
                 .found("hot-partition", &self.subject());
         }
-        let need = self.need(recent, refused);
+        if real {
+            let need = self.need(recent, refused).max(soon.unwrap_or(0.0));
+            let why = format!(
+                "{refused:.1} % of requests were refused within {RECENT} minutes, and it needs about {need:.0} RU/s"
+            );
+            return self.more(need, Because::Throttled, &why);
+        }
+        let need = soon.unwrap_or_default();
         let why = format!(
-            "{refused:.1} % of requests were refused within {RECENT} minutes, and it needs about {need:.0} RU/s"
+            "above {} %, and by the trend of the last {TREND} minutes it needs {need:.0} RU/s within {} minutes: more than it has",
+            self.rules.up_percent,
+            self.rules.foresee.num_minutes()
         );
-        self.more(need, Because::Throttled, &why)
+        self.more(need, Because::NeededSoon, &why)
+    }
+
+    /// RU/s that it needs by the end of the time that is foreseen, by a straight line through what it
+    /// used in the last minutes: as steep as it is at least, for what they scatter. `None` if that is
+    /// no more than it has.
+    fn foreseen(&self) -> Option<f64> {
+        let changed = self.facts.past.up.max(self.facts.past.down);
+        let from = self.now - Duration::minutes(TREND);
+        // Shares of another throughput are no shares of this one.
+        let from = changed.map_or(from, |at| from.max(at));
+        let minutes = self.facts.minutes.iter().filter(|m| m.at >= from);
+        let points: Vec<(f64, f64)> = minutes
+            .filter_map(|m| {
+                let used = m.used? / 100.0 * f64::from(self.steps.current);
+                Some(((m.at - self.now).num_seconds() as f64 / 60.0, used))
+            })
+            .collect();
+        if self.rules.foresee <= Duration::zero() || points.len() < LEAST_TREND {
+            return None;
+        }
+        let count = points.len() as f64;
+        let (x, y) = points
+            .iter()
+            .fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+        let (x, y) = (x / count, y / count);
+        let over = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>();
+        let under = points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
+        let slope = over / under;
+        let scatter = points.iter().map(|p| (p.1 - y - slope * (p.0 - x)).powi(2));
+        let scatter = (scatter.sum::<f64>() / count).sqrt();
+        let sure = (slope - scatter / under.sqrt()).max(0.0);
+        // The newest minute is over, and metrics are late: as long as that is ahead as well.
+        let newest = points.last()?.0;
+        let ahead = self.rules.foresee.num_seconds() as f64 / 60.0 - newest - 1.0;
+        let need = y + slope * (newest - x) + sure * ahead + scatter / 2.0;
+        (need > f64::from(self.steps.current)).then_some(need)
     }
 
     /// Why this is the trouble of one partition, for which more throughput would be bought in vain.
@@ -220,10 +272,12 @@ impl Judge<'_> {
         })
     }
 
-    /// RU/s that it would use if nothing were refused.
+    /// RU/s that it would use in the middle one of the newest minutes, if nothing were refused.
     fn need(&self, recent: &[Minute], refused: f64) -> f64 {
-        let used = recent.iter().filter_map(|m| m.used).fold(0.0, f64::max);
-        let served = f64::from(self.steps.current) * used.min(100.0) / 100.0;
+        let mut used: Vec<f64> = recent.iter().filter_map(|m| m.used).collect();
+        used.sort_by(f64::total_cmp);
+        let middle = used.get(used.len() / 2).copied().unwrap_or_default();
+        let served = f64::from(self.steps.current) * middle.min(100.0) / 100.0;
         served / (1.0 - refused.min(90.0) / 100.0)
     }
 
@@ -235,8 +289,7 @@ impl Judge<'_> {
             most,
             ..
         } = self.steps;
-        let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
-        let wanted = self.steps.up(need / target).max(current + step);
+        let wanted = self.for_need(need).max(current + step);
         if current >= most {
             let why = format!(
                 "{why}; it has {current} RU/s, and {most} are the most that the rules allow"
@@ -287,73 +340,85 @@ impl Judge<'_> {
         })
     }
 
-    /// Not busy: less, if it was calm for long and stays so.
+    /// Not busy: less, if little was needed for long, and stays so.
     fn calm(&self) -> Throughput {
         let Steps { current, least, .. } = self.steps;
-        let below = f64::from(self.rules.down_percent);
-        let long = self.rules.calm;
         let all = &self.facts.minutes;
         let newest = all.last().map_or(self.now, |minute| minute.at);
-        let from = newest - long;
-        let looked: Vec<f64> = all
-            .iter()
-            .filter(|minute| minute.at > from)
-            .filter_map(|minute| minute.used)
-            .collect();
-        let busiest = looked.iter().copied().fold(0.0, f64::max);
-        if busiest >= below {
-            let why = format!(
-                "between {below:.0} % and {} % ({busiest:.0} %)",
-                self.rules.up_percent
-            );
+        let from = newest - self.rules.calm;
+        let looked = all.iter().filter(|minute| minute.at > from);
+        let mut looked: Vec<f64> = looked.filter_map(|minute| minute.used).collect();
+        looked.sort_by(f64::total_cmp);
+        let busiest = looked.last().copied().unwrap_or_default();
+        // One minute that stands out is no need of all the others.
+        let tenth = looked
+            .get(looked.len() * 9 / 10)
+            .copied()
+            .unwrap_or_default();
+        let used = f64::from(current) * tenth / 100.0;
+        let half = self.steps.up(f64::from(current) / 2.0);
+        let to = half.max(self.for_need(used)).max(least);
+        let is_calm = busiest < f64::from(self.rules.down_percent);
+        let frees = 100.0 - f64::from(to) / f64::from(current) * 100.0;
+        if !is_calm && frees < f64::from(self.rules.least_step_percent) {
+            let why = format!("at {tenth:.0} % but for its busiest minutes, up to {busiest:.0} %");
             return Decision::hold(Because::Steady, why);
         }
-        let wanted = usize::try_from(long.num_minutes()).unwrap_or(usize::MAX);
-        if looked.len() + GAPS < wanted {
-            let why = format!(
-                "calm, but only {} of {wanted} minutes were measured: nothing is taken away by what is not known",
-                looked.len()
-            );
-            return Decision::hold(Because::NoData, why)
-                .found("throughput-no-data", &self.subject());
-        }
-        let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
-        let used = f64::from(current) * busiest / 100.0;
-        let half = self.steps.up(f64::from(current) / 2.0);
-        let to = half.max(self.steps.up(used / target)).max(least);
-        if to >= current {
+        if current <= least {
             let why = format!("calm, and {current} RU/s are the least that it can have");
             return Decision::hold(Because::AtLeast, why);
         }
-        if let Some(last) = self.facts.past.down
-            && self.now - last < self.rules.between_downs
-        {
-            let why = "calm, and it was lowered just now";
-            return Decision::hold(Because::JustLowered, why);
+        if let Some(hold) = self.not_now(looked.len()) {
+            return hold;
         }
-        if self.now.minute() >= JUST_BEGUN {
-            let why = "calm; the hour is charged by the most that it had, so less would save nothing before the next one";
-            return Decision::hold(Because::HourCharged, why);
-        }
-        let soon = self
-            .facts
-            .ahead
-            .map_or(0, |need| self.steps.up(need / target));
-        let to = to.max(soon);
-        if to >= current {
+        let to = to.max(self.facts.ahead.map_or(0, |need| self.steps.up(need)));
+        let frees = 100.0 - f64::from(to) / f64::from(current) * 100.0;
+        if to >= current || (!is_calm && frees < f64::from(self.rules.least_step_percent)) {
             let why = format!(
                 "calm, and the forecast needs {:.0} RU/s within {} h",
                 self.facts.ahead.unwrap_or_default(),
                 self.rules.ahead.num_hours()
             );
-            return Decision::hold(Because::NeededSoon, why);
-        }
-        if let Some(hold) = self.often() {
-            return hold;
+            return Decision::hold(Because::ForecastNeeds, why);
         }
         let why = format!(
-            "below {below:.0} % for {wanted} minutes (at most {busiest:.0} %, {used:.0} RU/s)"
+            "it used {used:.0} RU/s or less in nine of ten minutes for {} minutes, at most {busiest:.0} % of what it has",
+            looked.len()
         );
         Decision::set(self.steps.capacity(to), Because::Calm, why)
+    }
+
+    /// What makes so many RU/s the target.
+    fn for_need(&self, need: f64) -> u32 {
+        let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
+        self.steps.up(need / target)
+    }
+
+    /// Why there is no less now, though there may be later.
+    fn not_now(&self, measured: usize) -> Option<Throughput> {
+        let wanted = usize::try_from(self.rules.calm.num_minutes()).unwrap_or(usize::MAX);
+        if measured + GAPS < wanted {
+            let why = format!(
+                "calm, but only {measured} of {wanted} minutes were measured: nothing is taken away by what is not known"
+            );
+            let hold = Decision::hold(Because::NoData, why);
+            return Some(hold.found("throughput-no-data", &self.subject()));
+        }
+        let last = self.facts.past.down;
+        if last.is_some_and(|last| self.now - last < self.rules.between_downs) {
+            let why = "calm, and it was lowered just now";
+            return Some(Decision::hold(Because::JustLowered, why));
+        }
+        // Shares of what it had before its last raise are no shares of what it has now.
+        let raised = self.facts.past.up;
+        if raised.is_some_and(|at| self.now - at < self.rules.calm) {
+            let why = "calm, and it was raised within the time that must be calm";
+            return Some(Decision::hold(Because::JustRaised, why));
+        }
+        if self.now.minute() >= JUST_BEGUN {
+            let why = "calm; the hour is charged by the most that it had, so less would save nothing before the next one";
+            return Some(Decision::hold(Because::HourCharged, why));
+        }
+        self.often()
     }
 }

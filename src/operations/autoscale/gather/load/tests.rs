@@ -1,8 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 
-use super::{Asked, Loads, Place, What, all_names, parts, ranges};
+use super::partitions::ranges;
+use super::question::What;
+use super::reader::{Asked, all_names, parts};
+use super::{Loads, Place};
 use crate::azure::metrics::{Metric, Point, Series};
 use crate::domain::ResourceId;
 
@@ -112,6 +115,26 @@ fn what_containers_share_is_their_sum_and_their_fullest() {
         (Some(90.0), Some(400.0), Some(1500.0), Some(33.0))
     );
     assert_eq!(minute.latency_ms, Some(5.0));
+}
+
+#[test]
+fn what_shares_is_told_by_what_has_no_fullness_of_its_own() {
+    let of =
+        |container: &str, value: f64| series(&[("collectionname", container)], 1, &[Some(value)]);
+    let mut loads = Loads::default();
+    let used = vec![of("__Empty", 70.0), of("own", 90.0)];
+    loads.take(What::Used, &[metric(used)], None);
+    let requests = vec![of("own", 1.0), of("a", 10.0), of("b", 20.0), of("c", 40.0)];
+    loads.take(What::Requests, &[metric(requests)], None);
+    let known = HashSet::from([place("c")]);
+    let sharing = loads.sharing("agents", &known);
+    assert_eq!(sharing, [&place(""), &place("a"), &place("b")]);
+    let minute = loads.minutes(&sharing, now())[0];
+    assert_eq!((minute.used, minute.requests), (Some(70.0), Some(30.0)));
+    assert!(loads.shares(&place("a")) && !loads.shares(&place("own")));
+    // Without a measure of the database nothing is taken for shared.
+    let elsewhere = ("other".to_owned(), "a".to_owned());
+    assert!(!loads.shares(&elsewhere));
 }
 
 #[test]
