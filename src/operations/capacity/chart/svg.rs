@@ -151,7 +151,7 @@ fn grid(out: &mut String, chart: &Chart, plane: &Plane, end: DateTime<Utc>) {
             }
             let x = plane.x(at);
             // Half a date is wide enough to leave the picture.
-            if count % every == 0 && x < RIGHT - 8.0 {
+            if count % every == 0 && x < RIGHT - 16.0 {
                 let _ = write!(
                     out,
                     "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/><text \
