@@ -356,7 +356,9 @@ async fn older_recommendations_do_not_take_the_place_of_newer_ones() {
 }
 
 /// Days of requests: subject, and a day's requests, failures and P95.
-fn trend(until: DateTime<Utc>, subjects: &[(&str, fn(i64) -> (i64, i64, f64))]) -> LogsTable {
+type Week = fn(i64) -> (i64, i64, f64);
+
+fn trend(until: DateTime<Utc>, subjects: &[(&str, Week)]) -> LogsTable {
     let columns = [
         ("Subject", "string"),
         ("Time", "datetime"),

@@ -118,7 +118,7 @@ pub(super) fn app(
     let decision = decide::app(facts, rules, now);
     let mut findings = decision.findings;
     let mut why = decision.why;
-    let is_settled = matches!(facts.replicas, Ok(_)) && !facts.rolling;
+    let is_settled = facts.replicas.is_ok() && !facts.rolling;
     let change = match (&facts.replicas, decision.to) {
         (Ok(from), Some(to)) => Some(Change {
             monthly: replicas_monthly(prices, gathered, *from, to),
