@@ -71,6 +71,7 @@ async fn main() {
         latency_ms: LATENCY.as_millis() as u64,
         most_in_flight: Some(AT_ONCE as u32),
         fail_percent: FAIL_PERCENT,
+        ..Limit::default()
     });
     let started = Instant::now();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_poolkeeper"))

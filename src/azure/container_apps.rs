@@ -2,6 +2,8 @@
 //!
 //! Source: Container Apps resource provider 2024-03-01.
 
+mod scale_rules;
+
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::Deserialize;
@@ -9,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
 use crate::domain::{Replica, Replicas, ResourceId, Weight};
+
+pub use scale_rules::{set_scale_rules, utilizations};
 
 const API_VERSION: &str = "2024-03-01";
 

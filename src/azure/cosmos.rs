@@ -4,7 +4,7 @@
 //! Source: Cosmos DB resource provider 2024-08-15, `SqlResources`.
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Action, Azure, Call, Error, Permit, Plane};
@@ -56,7 +56,7 @@ pub struct Container {
 }
 
 /// What a container or database may use, and how far that can be moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Throughput {
     pub capacity: Capacity,
     /// The least that Azure allows now, in RU/s.

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 
 use super::brake::Brake;
 use crate::azure::{Azure, Error, container_apps, cosmos, redis};
-use crate::domain::{Change, Mutation, Outcome, ResourceId, Weight};
+use crate::domain::{Change, Mutation, Outcome, ResourceId, Weight, utilizations};
 
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 
@@ -14,7 +14,9 @@ const LONGEST_LOOK: Duration = Duration::from_secs(15);
 /// has done when it says so, a minute for replicas and revisions, which have to start.
 fn looks(mutation: &Mutation) -> u32 {
     match mutation {
-        Mutation::AppRestart { .. } | Mutation::AppReplicas { .. } => 10,
+        Mutation::AppRestart { .. }
+        | Mutation::AppReplicas { .. }
+        | Mutation::AppScaleRules { .. } => 10,
         _ => 6,
     }
 }
@@ -71,27 +73,18 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
         }
         Mutation::AppReplicas { from, to } => {
             let seen = container_apps::app(azure, on).await?;
-            let is_ready = seen.newest_revision == seen.latest_revision;
-            let mut now = Now::new(
+            let now = Now::new(
                 seen.replicas.to_string(),
                 seen.replicas == *from,
-                seen.replicas == *to && is_ready,
+                seen.replicas == *to,
             );
-            if let Some(newest) = seen.newest_revision.filter(|_| !is_ready) {
-                // Another scale is another revision: it counts when that one runs.
-                let revisions = container_apps::revisions(azure, on).await?;
-                let revision = revisions.into_iter().find(|r| r.name == newest);
-                now.is_over = revision.as_ref().is_some_and(|r| r.has_failed());
-                let state = revision.map_or_else(
-                    || "unknown".into(),
-                    |r| match r.error {
-                        Some(error) => format!("{} ({error})", r.provisioning),
-                        None => r.provisioning,
-                    },
-                );
-                now.text = format!("{}, and revision {newest} is not ready: {state}", now.text);
-            }
-            Ok(now)
+            rolled_out(azure, on, seen, now).await
+        }
+        Mutation::AppScaleRules { from, to } => {
+            let seen = container_apps::app(azure, on).await?;
+            let rules = container_apps::utilizations(&seen.scale_rules);
+            let now = Now::new(utilizations(&rules), rules == *from, rules == *to);
+            rolled_out(azure, on, seen, now).await
         }
         Mutation::AppRestart { revision, replicas } => {
             let running = container_apps::running(azure, on, revision).await?;
@@ -125,12 +118,38 @@ pub(super) async fn read(azure: &Azure, change: &Change) -> Result<Now, Error> {
     }
 }
 
+/// Another template is another revision: it counts when that one runs.
+async fn rolled_out(
+    azure: &Azure,
+    on: &ResourceId,
+    seen: container_apps::App,
+    mut now: Now,
+) -> Result<Now, Error> {
+    let is_ready = seen.newest_revision == seen.latest_revision;
+    now.is_to &= is_ready;
+    if let Some(newest) = seen.newest_revision.filter(|_| !is_ready) {
+        let revisions = container_apps::revisions(azure, on).await?;
+        let revision = revisions.into_iter().find(|r| r.name == newest);
+        now.is_over = revision.as_ref().is_some_and(|r| r.has_failed());
+        let state = revision.map_or_else(
+            || "unknown".into(),
+            |r| match r.error {
+                Some(error) => format!("{} ({error})", r.provisioning),
+                None => r.provisioning,
+            },
+        );
+        now.text = format!("{}, and revision {newest} is not ready: {state}", now.text);
+    }
+    Ok(now)
+}
+
 /// What was to be there before the change.
 pub(super) fn expected(change: &Change) -> String {
     match &change.mutation {
         Mutation::CosmosThroughput { from, .. } => from.to_string(),
         Mutation::CosmosIndexing { from, .. } => from.to_string(),
         Mutation::AppReplicas { from, .. } => from.to_string(),
+        Mutation::AppScaleRules { from, .. } => utilizations(from),
         Mutation::AppRestart { .. } => "running as it was proposed".into(),
         Mutation::AppTraffic { from, .. } => parts(from),
         Mutation::CacheFlush => "a cache at which Azure is not at work".into(),
@@ -148,6 +167,7 @@ fn wanted(change: &Change) -> String {
         Mutation::CosmosThroughput { to, .. } => to.to_string(),
         Mutation::CosmosIndexing { to, .. } => to.to_string(),
         Mutation::AppReplicas { to, .. } => to.to_string(),
+        Mutation::AppScaleRules { to, .. } => utilizations(to),
         Mutation::AppRestart { .. } => "new replicas only".into(),
         Mutation::AppTraffic { to, .. } => parts(to),
         Mutation::CacheFlush => "the end of Azure's operation".into(),
@@ -286,6 +306,9 @@ async fn make(azure: &Azure, change: &Change, brake: &Brake<'_>) -> Result<(), E
         Mutation::AppReplicas { to, .. } => {
             let location = container_apps::app(azure, on).await?.location;
             container_apps::set_replicas(azure, on, &location, *to, brake).await
+        }
+        Mutation::AppScaleRules { from, to } => {
+            container_apps::set_scale_rules(azure, on, from, to, brake).await
         }
         Mutation::AppRestart { revision, .. } => {
             container_apps::restart(azure, on, revision, brake).await

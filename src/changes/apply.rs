@@ -172,11 +172,11 @@ async fn under_lease(
             Some(seen) => Outcome::Verified { seen },
             None => Outcome::Held { hold },
         },
-        Verdict::Await(until) => {
+        Verdict::Await { until, why } => {
             document.owner = Some((own.id.clone(), until));
             app.store()?.overwrite(&document, &lease).await?;
             lease.release().await;
-            return Ok(Outcome::AwaitingApproval { until });
+            return Ok(Outcome::AwaitingApproval { until, why });
         }
         Verdict::Act => make(app, journal, run, own, policy, &mut document, &lease).await?,
     };

@@ -65,6 +65,7 @@ pub(super) async fn settle(
         record.outcome = Some(if reopens(record, outcome, decided, now) {
             Outcome::AwaitingApproval {
                 until: record.until,
+                why: record.change.ask_first.clone(),
             }
         } else {
             outcome.clone()

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::guard::{Approval, Facts};
 use super::record::{self, ResourceDocument};
-use super::{KillSwitch, hash};
+use super::{KillSwitch, SCALING, hash};
 use crate::app::App;
 use crate::domain::{ChangeKind, Mutation};
 use crate::estate::{Estate, Kind};
@@ -21,7 +21,11 @@ pub(super) async fn facts(
 ) -> anyhow::Result<Facts> {
     let (estate, now) = (app.estate()?, app.clock.now());
     let kind = own.what.kind();
-    let same_kind = || run.changes.iter().filter(|note| note.what.kind() == kind);
+    // What the run has taken off the table touches nothing.
+    let same_kind = || {
+        let notes = run.changes.iter().filter(|note| note.what.kind() == kind);
+        notes.filter(|note| !note.came(&["rejected"]))
+    };
     let touches = same_kind().map(|note| note.what.touches()).sum();
     let part = match &own.what.mutation {
         Mutation::LogDeletion {
@@ -46,10 +50,27 @@ pub(super) async fn facts(
         within_hour: record::within_hour(app, kind, now).await?,
         hash: hash(&own.what),
         approval,
+        ask_first: own.what.ask_first.clone(),
+        scaled_by: scaled_by(estate, own),
         proposer: own.by.clone(),
         proposed,
         begun: own.begun.is_some(),
     })
+}
+
+/// Who alone scales what a change is about, unless that is who proposed it.
+fn scaled_by(estate: &Estate, own: &ChangeNote) -> Option<String> {
+    let (scaling, on) = (&estate.scaling, &own.what.resource);
+    let is_owned = match own.what.kind() {
+        ChangeKind::CosmosThroughput => scaling.throughput(on).is_some(),
+        ChangeKind::AppReplicas | ChangeKind::AppScaleRules => scaling.replicas(on).is_some(),
+        ChangeKind::CosmosIndexing
+        | ChangeKind::AppRestart
+        | ChangeKind::AppTraffic
+        | ChangeKind::CacheFlush
+        | ChangeKind::LogDeletion => false,
+    };
+    (is_owned && own.by != SCALING).then(|| SCALING.to_owned())
 }
 
 /// How many things of a kind the estate has.
@@ -61,9 +82,10 @@ fn in_estate(estate: &Estate, kind: ChangeKind) -> u64 {
             .filter_map(|stamp| stamp.cosmos.as_ref())
             .map(|cosmos| cosmos.containers.len())
             .sum(),
-        ChangeKind::AppReplicas | ChangeKind::AppRestart | ChangeKind::AppTraffic => {
-            of_kind(estate, Kind::ContainerApp)
-        }
+        ChangeKind::AppReplicas
+        | ChangeKind::AppScaleRules
+        | ChangeKind::AppRestart
+        | ChangeKind::AppTraffic => of_kind(estate, Kind::ContainerApp),
         ChangeKind::CacheFlush => of_kind(estate, Kind::Redis),
         ChangeKind::LogDeletion => estate.logs.containers.len(),
     };

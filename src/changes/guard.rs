@@ -29,6 +29,10 @@ pub struct Facts {
     /// The hash of the change as it stands.
     pub hash: Hash,
     pub approval: Option<Approval>,
+    /// Why the change itself wants an approval.
+    pub ask_first: Option<String>,
+    /// Who alone scales the resource, where that is not who proposed it.
+    pub scaled_by: Option<String>,
     /// Who proposed it.
     pub proposer: String,
     /// When the proposal was made.
@@ -50,7 +54,11 @@ pub struct Approval {
 pub enum Verdict {
     Act,
     /// It waits for an approval until then.
-    Await(DateTime<Utc>),
+    Await {
+        until: DateTime<Utc>,
+        /// Why, where changes of its kind are made by themselves.
+        why: Option<String>,
+    },
     /// It is recorded, and nothing else.
     Observe,
     Hold(Hold),
@@ -68,7 +76,12 @@ pub fn judge(policy: &Policy, facts: &Facts, zone: Tz, now: DateTime<Utc>) -> Ve
     if !facts.in_estate {
         return Verdict::Hold(Hold::OutsideEstate);
     }
-    let mode = policy.mode.min(facts.ceiling);
+    let allowed = policy.mode.min(facts.ceiling);
+    let asks = asks(facts);
+    let mode = match asks {
+        Some(_) => allowed.min(Mode::Propose),
+        None => allowed,
+    };
     if mode == Mode::Observe {
         return Verdict::Observe;
     }
@@ -94,12 +107,25 @@ pub fn judge(policy: &Policy, facts: &Facts, zone: Tz, now: DateTime<Utc>) -> Ve
         return Verdict::Hold(hold);
     }
     if mode == Mode::Propose && facts.approval.is_none() {
-        return Verdict::Await(facts.proposed + policy.approval_lasts);
+        return Verdict::Await {
+            until: facts.proposed + policy.approval_lasts,
+            why: asks,
+        };
     }
     if let Some(hold) = timing(policy, facts, zone, now) {
         return Verdict::Hold(hold);
     }
     act
+}
+
+/// Why somebody must approve it, whatever its policy says.
+fn asks(facts: &Facts) -> Option<String> {
+    let owned = facts.scaled_by.as_ref().map(|owner| {
+        format!("{owner} scales this resource, so what others want of it is only proposed")
+    });
+    let all = [owned, facts.ask_first.clone()];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn approved(
@@ -205,6 +231,8 @@ mod tests {
             within_hour: 0,
             hash: super::super::hash(&change()),
             approval: None,
+            ask_first: None,
+            scaled_by: None,
             proposer: "poolkeeper".into(),
             proposed: noon(),
             begun: false,
@@ -225,6 +253,10 @@ mod tests {
     #[test]
     fn each_belt_alone_stops_a_change() {
         let other: ChangeId = "0123456789abcdef0123".parse().expect("an id");
+        let waits = |why: Option<&str>| Verdict::Await {
+            until: noon() + Duration::hours(24),
+            why: why.map(str::to_owned),
+        };
         let cases: Vec<(&str, Turn, Verdict)> = vec![
             ("nothing speaks against it", |_, _| {}, Verdict::Act),
             (
@@ -246,15 +278,31 @@ mod tests {
                 |_, f| f.ceiling = Mode::Observe,
                 Verdict::Observe,
             ),
-            (
-                "propose",
-                |p, _| p.mode = Mode::Propose,
-                Verdict::Await(noon() + Duration::hours(24)),
-            ),
+            ("propose", |p, _| p.mode = Mode::Propose, waits(None)),
             (
                 "proposed whatever the policy",
                 |_, f| f.ceiling = Mode::Propose,
-                Verdict::Await(noon() + Duration::hours(24)),
+                waits(None),
+            ),
+            (
+                "it asks for an approval itself",
+                |_, f| f.ask_first = Some("partitions are split".into()),
+                waits(Some("partitions are split")),
+            ),
+            (
+                "scaled by somebody else",
+                |_, f| f.scaled_by = Some("poolkeeper/autoscale".into()),
+                waits(Some(
+                    "poolkeeper/autoscale scales this resource, so what others want of it is only proposed",
+                )),
+            ),
+            (
+                "scaled by somebody else, and only watched",
+                |p, f| {
+                    p.mode = Mode::Observe;
+                    f.scaled_by = Some("poolkeeper/autoscale".into());
+                },
+                Verdict::Observe,
             ),
             (
                 "a subscription that was not named",
@@ -354,6 +402,16 @@ mod tests {
         let not_ann = |by: &str| Verdict::Hold(Hold::NotAnApprover { by: by.into() });
         let cases: Vec<(&str, Turn, i64, Verdict)> = vec![
             ("by an approver", |_, _| {}, 0, Verdict::Act),
+            (
+                "of what asks for it, on what others scale",
+                |p, f| {
+                    p.mode = Mode::Act;
+                    f.ask_first = Some("partitions are split".into());
+                    f.scaled_by = Some("poolkeeper/autoscale".into());
+                },
+                0,
+                Verdict::Act,
+            ),
             (
                 "of another change",
                 |_, f| f.hash = Hash::of(b"edited"),

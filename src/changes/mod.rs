@@ -29,6 +29,10 @@ pub use record::{ChangePage, ChangeRecord, all, find, open_on};
 use crate::domain::{Change, ChangeId, ChangeKind, ResourceId};
 use crate::journal::{Hash, RunId};
 
+/// Who proposes what scaling wants. Where the estate lets it scale something, everybody else may only
+/// propose.
+pub const SCALING: &str = "poolkeeper/autoscale";
+
 /// Names the change of one kind that a run proposes for one resource. A run that is taken up again
 /// meets its own proposal.
 #[must_use]

@@ -278,8 +278,12 @@ async fn show(app: &App, id: &ChangeId, json: bool) -> anyhow::Result<ExitCode> 
     } else {
         "it cannot be taken back"
     };
+    let asks = match &record.change.ask_first {
+        Some(why) => format!("asks      first, since {why}\n"),
+        None => String::new(),
+    };
     println!(
-        "change    {id}\nwhat      {}\nwhy       {}\nresource  {}\nproposed  {} by {} in run {}\nhash      {}\noutcome   {}\nnote      {can}",
+        "change    {id}\nwhat      {}\nwhy       {}\n{asks}resource  {}\nproposed  {} by {} in run {}\nhash      {}\noutcome   {}\nnote      {can}",
         record.difference,
         record.change.why,
         record.change.resource,

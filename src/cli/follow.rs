@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::journal::{Chain, Event, Run, RunId, RunState, Step};
+use crate::journal::{Chain, Decided, Event, Run, RunId, RunState, Step};
 use crate::operations::{Settled, runs, settle};
 
 /// How often the journal of a followed run is read.
@@ -96,6 +96,10 @@ fn line(event: &Event) -> Option<String> {
             Step::Came { to } => format!("change {change}: {to}"),
         },
         Event::Note { text } => text.clone(),
+        Event::Scaling { decided, .. } => {
+            let lines: Vec<String> = decided.iter().map(decision).collect();
+            lines.join("\n          ")
+        }
         Event::Accepted { .. }
         | Event::Started
         | Event::Finished { .. }
@@ -103,6 +107,18 @@ fn line(event: &Event) -> Option<String> {
         | Event::Incident { .. }
         | Event::KillSwitch { .. } => return None,
     })
+}
+
+/// What was decided about one thing, in a line.
+fn decision(one: &Decided) -> String {
+    let to = one.to.as_ref().map(|to| format!(" -> {to}"));
+    format!(
+        "{}: {}{}: {}",
+        one.resource.short(),
+        one.has,
+        to.unwrap_or_default(),
+        one.why
+    )
 }
 
 /// 0 done, with findings or without; 1 failed, held back or missed.

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::operations::capacity::chart::{self, Chart};
 use crate::operations::capacity::forecast::{Forecast, forecast};
+use crate::operations::capacity::hourly::Hourly;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +21,7 @@ Examples:
   poolkeeper forecast cpu.csv --zone Asia/Tokyo --json
   poolkeeper query -q 'AppRequests | summarize value = count() by timestamp = bin(TimeGenerated, 1h)' --csv \\
     | poolkeeper forecast
+  poolkeeper forecast cpu.csv --chart svg > cpu.svg
 
 Input: CSV with the columns `timestamp` (RFC 3339, or UTC without a zone) and `value`, an hour each, in any
 order; at least 7 days. An empty value is a gap. Output: CSV `timestamp,forecast,lower,upper`.
@@ -41,6 +44,18 @@ pub(super) struct Arguments {
     /// done about gaps, outliers, levels and changes of the clock.
     #[arg(long)]
     json: bool,
+    /// Draw what was and what comes, as a picture or with characters for a terminal.
+    #[arg(long, value_name = "AS", conflicts_with = "json")]
+    chart: Option<Drawing>,
+    /// What the values are, for the chart: `RU/s`.
+    #[arg(long, value_name = "UNIT", default_value = "", requires = "chart")]
+    unit: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Drawing {
+    Svg,
+    Terminal,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -52,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     match forecast(&points, usize::from(arguments.horizon), arguments.zone) {
-        Ok(forecast) => match print(&forecast, arguments.json) {
+        Ok(forecast) => match print(&forecast, &points, arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: write the forecast: {error}");
@@ -119,9 +134,20 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
     Some(naive?.and_utc())
 }
 
-fn print(forecast: &Forecast, json: bool) -> io::Result<()> {
+fn print(
+    forecast: &Forecast,
+    points: &[(DateTime<Utc>, f64)],
+    arguments: &Arguments,
+) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    if json {
+    if let Some(drawing) = arguments.chart {
+        let chart = drawn(forecast, points, arguments);
+        let text = match drawing {
+            Drawing::Svg => chart::file(&chart),
+            Drawing::Terminal => chart::terminal(&chart, columns()),
+        };
+        out.write_all(text.as_bytes())?;
+    } else if arguments.json {
         serde_json::to_writer_pretty(&mut out, forecast)?;
         writeln!(out)?;
     } else {
@@ -133,6 +159,34 @@ fn print(forecast: &Forecast, json: bool) -> io::Result<()> {
         }
     }
     out.flush()
+}
+
+fn drawn(forecast: &Forecast, points: &[(DateTime<Utc>, f64)], arguments: &Arguments) -> Chart {
+    // Whatever was given is over.
+    let history = Hourly::new(points, DateTime::<Utc>::MAX_UTC);
+    let name = arguments
+        .file
+        .file_stem()
+        .map(|name| name.to_string_lossy());
+    Chart {
+        title: match name {
+            Some(name) if name != "-" => name.into_owned(),
+            _ => "forecast".into(),
+        },
+        unit: arguments.unit.clone(),
+        zone: arguments.zone,
+        history: history.map_or_else(Vec::new, |history| history.hours()),
+        coming: forecast.hours.clone(),
+        levels: Vec::new(),
+    }
+}
+
+/// How wide the terminal says it is.
+fn columns() -> usize {
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    told.unwrap_or(80)
 }
 
 #[cfg(test)]

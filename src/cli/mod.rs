@@ -1,5 +1,6 @@
 //! The commands.
 
+mod autoscale;
 mod changes;
 mod check;
 mod follow;
@@ -87,6 +88,9 @@ enum Command {
     /// Do work here and now.
     #[command(subcommand)]
     Run(run::Arguments),
+    /// Show what scaling decided, or let it look here and now.
+    #[command(subcommand)]
+    Autoscale(autoscale::Arguments),
     /// Show changes, propose them, decide about them, and stop all of them.
     #[command(subcommand)]
     Changes(changes::Arguments),
@@ -155,6 +159,7 @@ pub async fn run() -> ExitCode {
             match command {
                 Command::Serve => serve::run(config).await,
                 Command::Run(arguments) => run::run(config, arguments).await,
+                Command::Autoscale(arguments) => autoscale::run(config, arguments).await,
                 Command::Changes(arguments) => changes::run(config, arguments).await,
                 Command::Incidents(arguments) => incidents::run(config, arguments).await,
                 Command::Oncall(arguments) => oncall::run(config, arguments).await,

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Capacity, ChangeKind, IndexingPolicy, Replicas};
+use super::{Capacity, ChangeKind, IndexingPolicy, Replicas, Utilization};
 
 /// Names a proposed change: 20 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +67,11 @@ pub enum Ask {
     },
     /// Another number of replicas for an app, named `app` or by its id.
     AppReplicas { resource: String, to: Replicas },
+    /// Other rules by utilization for an app, named `app` or by its id.
+    AppScaleRules {
+        resource: String,
+        to: Vec<Utilization>,
+    },
     /// A restart of an app's revision: of the newest one, unless it is named.
     AppRestart {
         resource: String,
@@ -84,6 +89,7 @@ impl Ask {
             Self::CosmosThroughput { .. } => Some(ChangeKind::CosmosThroughput),
             Self::CosmosIndexing { .. } => Some(ChangeKind::CosmosIndexing),
             Self::AppReplicas { .. } => Some(ChangeKind::AppReplicas),
+            Self::AppScaleRules { .. } => Some(ChangeKind::AppScaleRules),
             Self::AppRestart { .. } => Some(ChangeKind::AppRestart),
             Self::Undo { .. } => None,
         }

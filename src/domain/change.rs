@@ -16,6 +16,8 @@ pub enum ChangeKind {
     CosmosIndexing,
     /// Minimum and maximum replicas of a container app.
     AppReplicas,
+    /// Scale rules of a container app, by the share of their resources that its replicas use.
+    AppScaleRules,
     /// Restart of a container app's revision.
     AppRestart,
     /// Which revisions of a container app get its requests.
@@ -27,10 +29,11 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CosmosThroughput,
         Self::CosmosIndexing,
         Self::AppReplicas,
+        Self::AppScaleRules,
         Self::AppRestart,
         Self::AppTraffic,
         Self::CacheFlush,
@@ -43,6 +46,7 @@ impl ChangeKind {
             Self::CosmosThroughput => "cosmos_throughput",
             Self::CosmosIndexing => "cosmos_indexing",
             Self::AppReplicas => "app_replicas",
+            Self::AppScaleRules => "app_scale_rules",
             Self::AppRestart => "app_restart",
             Self::AppTraffic => "app_traffic",
             Self::CacheFlush => "cache_flush",
@@ -118,6 +122,28 @@ impl fmt::Display for Replicas {
     }
 }
 
+/// A scale rule of an app: replicas are added when theirs use more than so much of what they have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Utilization {
+    /// `cpu` or `memory`.
+    pub resource: String,
+    pub percent: u32,
+}
+
+/// Rules for people, in one line.
+#[must_use]
+pub fn utilizations(rules: &[Utilization]) -> String {
+    if rules.is_empty() {
+        return "no rule by utilization".into();
+    }
+    let parts: Vec<_> = rules
+        .iter()
+        .map(|rule| format!("{} at {} %", rule.resource, rule.percent))
+        .collect();
+    parts.join(", ")
+}
+
 /// One replica of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
@@ -165,6 +191,11 @@ pub enum Mutation {
     AppReplicas {
         from: Replicas,
         to: Replicas,
+    },
+    /// The rules by utilization; all others of the app stay as they are.
+    AppScaleRules {
+        from: Vec<Utilization>,
+        to: Vec<Utilization>,
     },
     AppRestart {
         revision: String,
@@ -224,6 +255,7 @@ impl Change {
             Mutation::CosmosThroughput { .. } => ChangeKind::CosmosThroughput,
             Mutation::CosmosIndexing { .. } => ChangeKind::CosmosIndexing,
             Mutation::AppReplicas { .. } => ChangeKind::AppReplicas,
+            Mutation::AppScaleRules { .. } => ChangeKind::AppScaleRules,
             Mutation::AppRestart { .. } => ChangeKind::AppRestart,
             Mutation::AppTraffic { .. } => ChangeKind::AppTraffic,
             Mutation::CacheFlush => ChangeKind::CacheFlush,
@@ -258,6 +290,10 @@ impl Change {
                 from: *to,
                 to: *from,
             },
+            Mutation::AppScaleRules { from, to } => Mutation::AppScaleRules {
+                from: to.clone(),
+                to: from.clone(),
+            },
             // The revision that had the requests may be gone: another rollout takes it back.
             Mutation::AppTraffic { .. } => return None,
             Mutation::AppRestart { .. } | Mutation::CacheFlush | Mutation::LogDeletion { .. } => {
@@ -270,9 +306,28 @@ impl Change {
         })
     }
 
-    /// The exact difference that it makes, in one line.
+    /// What it adds to a month's bill, for people; `None` where no price is known.
+    fn price(&self) -> Option<String> {
+        let money = self.monthly?;
+        let text = money.to_string();
+        // `JPY 12` costs, `JPY -12` saves: the sign is said either way.
+        let told = match text.split_once(' ') {
+            Some((currency, amount)) if money.micros > 0 => format!("{currency} +{amount}"),
+            _ => text,
+        };
+        Some(format!("{told} a month"))
+    }
+
+    /// The exact difference that it makes, in one line, with what that costs where it is known.
     #[must_use]
     pub fn difference(&self) -> String {
+        match self.price() {
+            Some(price) => format!("{} ({price})", self.bare_difference()),
+            None => self.bare_difference(),
+        }
+    }
+
+    fn bare_difference(&self) -> String {
         let on = self.resource.short();
         match &self.mutation {
             Mutation::CosmosThroughput { from, to } => format!("{on}: {from} -> {to}"),
@@ -280,6 +335,13 @@ impl Change {
                 format!("{on}: index {}", from.difference(to))
             }
             Mutation::AppReplicas { from, to } => format!("{on}: {from} -> {to}"),
+            Mutation::AppScaleRules { from, to } => {
+                format!(
+                    "{on}: scale rules {} -> {}",
+                    utilizations(from),
+                    utilizations(to)
+                )
+            }
             Mutation::AppRestart { revision, .. } => {
                 format!("{on}: restart of revision {revision}")
             }
@@ -370,6 +432,41 @@ mod tests {
             ..throughput.clone()
         };
         assert_eq!(flush.inverse("no"), None);
+        let rule = |resource: &str, percent| Utilization {
+            resource: resource.into(),
+            percent,
+        };
+        let rules = Change {
+            mutation: Mutation::AppScaleRules {
+                from: vec![],
+                to: vec![rule("cpu", 70), rule("memory", 80)],
+            },
+            ..throughput.clone()
+        };
+        assert_eq!(
+            rules.difference(),
+            "acc/agents/threads: scale rules no rule by utilization -> cpu at 70 %, memory at 80 %"
+        );
+        let back = rules.inverse("no").expect("a way back");
+        assert_eq!(
+            back.inverse("busy").map(|c| c.mutation),
+            Some(rules.mutation)
+        );
+        for (micros, text) in [
+            (12_345_000_000, "JPY +12,345 a month"),
+            (-12_345_000_000, "JPY -12,345 a month"),
+            (0, "JPY 0 a month"),
+        ] {
+            let yen = "JPY".parse().expect("a currency");
+            let priced = Change {
+                monthly: Some(Money::new(micros, yen)),
+                ..throughput.clone()
+            };
+            assert_eq!(
+                priced.difference(),
+                format!("acc/agents/threads: 1000 RU/s -> 1200 RU/s ({text})")
+            );
+        }
         let restart = Change {
             mutation: Mutation::AppRestart {
                 revision: "r1".into(),

@@ -145,6 +145,9 @@ pub enum Outcome {
     Observed,
     AwaitingApproval {
         until: DateTime<Utc>,
+        /// Why it waits where changes of its kind are made by themselves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// Nobody decided about it in time.
     Expired {
@@ -214,11 +217,14 @@ impl fmt::Display for Outcome {
         match self {
             Self::Planned => f.write_str("planned only: this was a dry run"),
             Self::Observed => f.write_str("observed only: the mode is observe"),
-            Self::AwaitingApproval { until } => write!(
-                f,
-                "waits for an approval until {}",
-                until.format("%Y-%m-%d %H:%M UTC")
-            ),
+            Self::AwaitingApproval { until, why } => {
+                let until = until.format("%Y-%m-%d %H:%M UTC");
+                write!(f, "waits for an approval until {until}")?;
+                match why {
+                    Some(why) => write!(f, ": {why}"),
+                    None => Ok(()),
+                }
+            }
             Self::Expired { at } => write!(
                 f,
                 "nobody decided about it until {}",

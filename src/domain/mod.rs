@@ -21,7 +21,10 @@ mod window;
 pub use alert::{Alert, Condition, Invalid, Severity, tenant_in};
 pub use ask::{Ask, ChangeId, NotAChangeId, person, same_person};
 pub use cadence::Cadence;
-pub use change::{Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas, Weight};
+pub use change::{
+    Capacity, Change, ChangeKind, Mode, Mutation, Replica, Replicas, Utilization, Weight,
+    utilizations,
+};
 pub use finding::Finding;
 pub use hold::{Hold, Outcome};
 pub use holidays::japan;

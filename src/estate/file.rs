@@ -299,6 +299,8 @@ pub(super) struct Policies {
     cosmos_indexing: Option<Policy>,
     /// Minimum and maximum replicas of container apps.
     app_replicas: Option<Policy>,
+    /// Scale rules of container apps, by the share of their resources that replicas use.
+    app_scale_rules: Option<Policy>,
     /// Restarts of revisions of container apps.
     app_restart: Option<Policy>,
     /// Which revisions of container apps get their requests.
@@ -315,6 +317,7 @@ impl Policies {
             ChangeKind::CosmosThroughput => self.cosmos_throughput.take(),
             ChangeKind::CosmosIndexing => self.cosmos_indexing.take(),
             ChangeKind::AppReplicas => self.app_replicas.take(),
+            ChangeKind::AppScaleRules => self.app_scale_rules.take(),
             ChangeKind::AppRestart => self.app_restart.take(),
             ChangeKind::AppTraffic => self.app_traffic.take(),
             ChangeKind::CacheFlush => self.cache_flush.take(),

@@ -33,6 +33,7 @@ impl Policy {
             ChangeKind::CosmosThroughput => (10, 4, 100, 10),
             ChangeKind::CosmosIndexing => (24 * 60, 1, 100, 2),
             ChangeKind::AppReplicas => (10, 4, 100, 10),
+            ChangeKind::AppScaleRules => (10, 1, 100, 4),
             ChangeKind::AppRestart => (30, 1, 100, 4),
             ChangeKind::AppTraffic => (0, 1, 100, 10),
             ChangeKind::CacheFlush => (60, 1, 100, 2),

@@ -16,13 +16,15 @@ pub use anchor::{
 };
 pub use chain::{Broken, Chain, Hash, Head, Record, link};
 pub use id::{NotARunId, RunId};
-pub use run::{Cause, ChangeNote, Run, RunState, TaskReport, Work, list_by_time, note};
+pub use run::{Cause, ChangeNote, Run, RunState, TaskReport, Wake, Work, list_by_time, note};
 pub use writer::Journal;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Outcome};
+use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Outcome, ResourceId};
 
 /// What one record of a chain says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,11 @@ pub enum Event {
     Note { text: String },
     /// Something wrong or remarkable.
     Found { finding: Finding },
+    /// What was decided about what is scaled, with how often for which reason.
+    Scaling {
+        decided: Vec<Decided>,
+        counts: BTreeMap<String, u64>,
+    },
     /// A proposed change went one step further.
     Change { change: ChangeId, step: Step },
     /// Something happened to an incident; its chain is named like it.
@@ -54,6 +61,24 @@ pub enum Event {
         by: String,
         reason: String,
     },
+}
+
+/// What was decided about one thing that is scaled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    pub resource: ResourceId,
+    /// What it had, for people.
+    pub has: String,
+    /// The name of the reason, to count by.
+    pub because: String,
+    /// One sentence, with figures.
+    pub why: String,
+    /// What it is to be; `None`: it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// All that it was judged by, where something came of it: the decision can be made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<serde_json::Value>,
 }
 
 /// One step of a proposed change.

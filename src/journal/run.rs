@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Chain, Event, Hash, Journal, RunId, Step};
 use crate::domain::{
-    Ask, Cadence, Change, ChangeId, Ending, Finding, IncidentId, Outcome, Override, Silence,
+    Ask, Cadence, Change, ChangeId, Ending, Finding, IncidentId, Outcome, Override, ResourceId,
+    Silence,
 };
 use crate::store::{Error, Fenced, Store};
 
@@ -20,6 +21,22 @@ pub enum Cause {
     CatchUp,
     /// Somebody asked for it.
     Request,
+}
+
+/// Why scaling looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Wake {
+    /// On time.
+    Schedule,
+    /// An incident wants it.
+    Incident {
+        incident: IncidentId,
+        /// What fired.
+        occurrence: String,
+    },
+    /// Somebody asked for it.
+    Request { by: String },
 }
 
 /// What a run does.
@@ -59,6 +76,13 @@ pub enum Work {
         /// It takes a scale-up back, now that all is calm.
         #[serde(default)]
         undo: bool,
+    },
+    /// Throughput and replicas are held against the load.
+    Autoscale {
+        /// A container, a database, an account or an app; `None`: all that scaling owns.
+        only: Option<ResourceId>,
+        cause: Wake,
+        dry_run: bool,
     },
     /// The kill switch was turned.
     KillSwitch { on: bool, by: String },
@@ -273,6 +297,7 @@ impl Run {
             Event::Change { change, step } => self.step(change, step, at),
             Event::TaskStarted { .. }
             | Event::Note { .. }
+            | Event::Scaling { .. }
             | Event::Incident { .. }
             | Event::KillSwitch { .. } => {}
         }

@@ -15,7 +15,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{changes, incidents, maintenance, oncall, quiet, recovery};
+use super::{autoscale, changes, incidents, maintenance, oncall, quiet, recovery};
 use crate::app::App;
 use crate::changes::give_up;
 use crate::domain::{Alert, Finding};
@@ -255,6 +255,9 @@ async fn carry_out(
             }
             (Work::Recovery { .. }, _) => {
                 recovery::run(app, journal, run, &work).boxed().await?;
+            }
+            (Work::Autoscale { .. }, _) => {
+                autoscale::run(app, journal, run, &work).boxed().await?;
             }
             (Work::KillSwitch { .. }, _) => {
                 anyhow::bail!("run `{}` is recorded, not worked", run.id)

@@ -113,6 +113,7 @@ queries! {
     MonthlyLatency = "monthly_latency",
     MonthlySecurity = "monthly_security",
     MonthlySla = "monthly_sla",
+    PerformanceTrend = "performance_trend",
     RecentChanges = "recent_changes",
     RequestRate = "request_rate",
     ResourceHealthEvents = "resource_health_events",

@@ -1,6 +1,8 @@
 //! The only room that knows the Functions wire: envelopes, the table of functions, and the web.
 
 mod alerts;
+mod autoscale;
+mod capacity;
 mod changes;
 mod envelope;
 mod incidents;
@@ -47,6 +49,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(|| async { "poolkeeper" }))
         .route("/api/health", get(web::health))
         .route("/api/alerts", post(alerts::receive))
+        .route("/api/autoscale", get(autoscale::show))
+        .route(
+            "/api/autoscale/{action}",
+            get(changes::no_page).post(autoscale::act),
+        )
+        .route("/api/capacity", get(capacity::show))
         .route("/api/changes", get(changes::list).post(changes::propose))
         .route("/api/changes/{id}", get(changes::show))
         .route(
@@ -77,6 +85,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/weekly-maintenance", post(timers::weekly))
         .route("/monthly-maintenance", post(timers::monthly))
         .route("/minute-tick", post(timers::minute))
+        .route("/autoscale-check", post(timers::autoscale))
         .route("/health-check", post(timers::health))
         .route("/rules", post(timers::rules))
         .route("/work", post(queue::work))

@@ -38,6 +38,23 @@ pub fn table() -> &'static [Function] {
             "takes an Azure Monitor alert",
         ),
         f(
+            "autoscale",
+            http("get", "autoscale/{action?}"),
+            "shows what scaling decided, and lets it look on request",
+        ),
+        f(
+            "autoscale-check",
+            Kind::Timer {
+                schedule: "0 */5 * * * *",
+            },
+            "holds throughput and replicas against the load, and renews forecasts",
+        ),
+        f(
+            "capacity",
+            http("get", "capacity"),
+            "shows what was used, what is forecast and what there should be",
+        ),
+        f(
             "changes",
             http("get", "changes/{id?}/{action?}"),
             "shows changes, and takes proposals and decisions",

@@ -11,7 +11,7 @@ use super::web::Problem;
 use crate::app::App;
 use crate::domain::Cadence;
 use crate::notify;
-use crate::operations::{health, incidents, maintenance, slo, sweep};
+use crate::operations::{autoscale, health, incidents, maintenance, slo, sweep};
 
 type Answer = Result<Json<Value>, Problem>;
 
@@ -50,6 +50,11 @@ pub(super) async fn health(State(app): State<Arc<App>>, body: Bytes) -> Answer {
 pub(super) async fn rules(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     data(&body, "tick")?;
     Ok(done(slo::tick(&app).await?.to_string()))
+}
+
+pub(super) async fn autoscale(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+    data(&body, "tick")?;
+    Ok(done(autoscale::tick(&app).await?))
 }
 
 pub(super) async fn daily(State(app): State<Arc<App>>, body: Bytes) -> Answer {

@@ -158,16 +158,7 @@ pub(super) async fn maintenance(
         .map(str::to_owned)
         .collect();
     Task::choose(cadence, &tasks).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why))?;
-    let dry_run = match query.dry_run.as_deref() {
-        None | Some("false") => false,
-        Some("true" | "") => true,
-        Some(_) => {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "`dryRun` is true or false",
-            ));
-        }
-    };
+    let dry_run = dry_run(query.dry_run.as_deref())?;
     let name = run_key(&headers, "")?;
     let run: RunId = format!("{cadence}-request-{name}")
         .parse()
@@ -181,6 +172,18 @@ pub(super) async fn maintenance(
     };
     let accepted = accept(&app, run, work).await?;
     Ok(taken(&accepted.run, accepted.new))
+}
+
+/// Whether nothing is to be changed.
+pub(super) fn dry_run(text: Option<&str>) -> Result<bool, Problem> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true" | "") => Ok(true),
+        Some(_) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`dryRun` is true or false",
+        )),
+    }
 }
 
 /// What names a run on request: its `Idempotency-Key` with who sent it, hashed, or a name of its

@@ -349,8 +349,13 @@ async fn the_permissions_that_are_declared_are_enough_and_the_readme_names_them(
     let distinct: std::collections::BTreeSet<_> = declared.iter().collect();
     assert_eq!(distinct.len(), declared.len());
     world.simulator.grant_only(&declared);
-    let settings =
-        world.settings_with_estate(|e| e.replace("mode = \"propose\"", "mode = \"act\""));
+    let act = |estate: &str| estate.replace("mode = \"propose\"", "mode = \"act\"");
+    let scaling = world.settings_with_estate(act);
+    let owned = "[scaling.cosmos]\nown = true";
+    let settings = world.settings_with_estate(|estate| {
+        assert!(estate.contains(owned));
+        act(estate).replace(owned, "[scaling.cosmos]\nown = false")
+    });
     let base = world.handler_with(settings, Clock::System).await;
     let (_, answer) = world
         .post(format!("{base}/api/maintenance/daily"), &json!({}))
@@ -376,6 +381,15 @@ async fn the_permissions_that_are_declared_are_enough_and_the_readme_names_them(
         let run = world.get(format!("{base}/api/runs/{id}")).await;
         assert_eq!(run["changes"][0]["outcome"]["is"], "verified", "{run}");
     }
+    let base = world.handler_with(scaling, Clock::System).await;
+    world.tick(&base, "autoscale-check").await;
+    let runs = world.get(format!("{base}/api/runs")).await;
+    let all = runs["runs"].as_array().expect("runs");
+    let mut scaling = all.iter().filter(|run| run["work"]["kind"] == "autoscale");
+    let run = scaling.next().expect("a run of scaling");
+    assert!(!run["tasks"][0]["counts"].is_null(), "{run}");
+    assert!(!run.to_string().contains("is needed"), "{run}");
+    assert!(!run.to_string().contains("unread"), "{run}");
     let readme = include_str!("../../README.md");
     for action in declared {
         assert!(readme.contains(action), "{action}");

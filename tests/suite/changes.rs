@@ -30,6 +30,14 @@ pub(crate) fn acting(kind: &str) -> impl Fn(&str) -> String {
     }
 }
 
+/// Throughput that people change is changed without asking: scaling does not own it.
+fn unscaled(estate: &str) -> String {
+    let owned = "[scaling.cosmos]\nown = true";
+    assert!(estate.contains(owned));
+    let estate = estate.replace(owned, "[scaling.cosmos]\nown = false");
+    acting("cosmos_throughput")(&estate)
+}
+
 /// Proposes, and gives the run at its end.
 async fn propose(world: &World, base: &str, key: &str, body: &Value) -> Value {
     let (status, answer) = world
@@ -291,7 +299,7 @@ async fn a_record_that_was_edited_opens_no_door() {
 #[tokio::test]
 async fn each_belt_holds_a_change_that_would_be_made_otherwise() {
     type Turn = fn(&str) -> String;
-    let act: fn(&str) -> String = |estate| acting("cosmos_throughput")(estate);
+    let act: fn(&str) -> String = unscaled;
     let cases: [(&str, Turn, Option<&str>, &str); 7] = [
         ("none", act, None, "verified"),
         ("propose", |e| e.to_owned(), None, "awaiting_approval"),
@@ -314,7 +322,7 @@ async fn each_belt_holds_a_change_that_would_be_made_otherwise() {
                 let at = chrono::Utc::now() + chrono::Duration::hours(12);
                 let hour = at.with_timezone(&chrono_tz::Asia::Tokyo).format("%H");
                 let window = format!("windows = [\"{hour}:00-{hour}:01\"]\ncooldown = \"10m\"");
-                acting("cosmos_throughput")(e).replacen("cooldown = \"10m\"", &window, 1)
+                unscaled(e).replacen("cooldown = \"10m\"", &window, 1)
             },
             None,
             "outside_window",
@@ -322,7 +330,7 @@ async fn each_belt_holds_a_change_that_would_be_made_otherwise() {
         (
             "rate",
             |e| {
-                acting("cosmos_throughput")(e)
+                unscaled(e)
                     .replace("most_per_hour = 10", "most_per_hour = 1")
                     .replacen("cooldown = \"10m\"", "cooldown = \"0m\"", 1)
             },
@@ -331,10 +339,7 @@ async fn each_belt_holds_a_change_that_would_be_made_otherwise() {
         ),
         (
             "share",
-            |e| {
-                acting("cosmos_throughput")(e)
-                    .replace("most_per_hour = 10", "most_share_percent = 20")
-            },
+            |e| unscaled(e).replace("most_per_hour = 10", "most_share_percent = 20"),
             None,
             "share",
         ),
@@ -364,7 +369,7 @@ async fn each_belt_holds_a_change_that_would_be_made_otherwise() {
 #[tokio::test]
 async fn the_kill_switch_stops_every_instance_and_only_an_approver_turns_it_off() {
     let world = World::start().await;
-    let settings = world.settings_with_estate(acting("cosmos_throughput"));
+    let settings = world.settings_with_estate(unscaled);
     let one = world.handler_with(settings.clone(), Clock::System).await;
     let other = world.handler_with(settings, Clock::System).await;
     let nobody =
@@ -412,7 +417,7 @@ async fn the_kill_switch_stops_every_instance_and_only_an_approver_turns_it_off(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_proposals_for_one_resource_on_two_hosts_make_one_write() {
     let world = World::start().await;
-    let settings = world.settings_with_estate(acting("cosmos_throughput"));
+    let settings = world.settings_with_estate(unscaled);
     let hosts = [host(settings.clone()).await, host(settings).await];
     let answers = join_all((0..20).map(|i| {
         let url = format!("{}/api/changes", hosts[i % 2].url());
@@ -454,7 +459,7 @@ async fn what_azure_accepts_and_does_not_do_is_no_success() {
         (FaultKind::LostAnswer, "verified"),
     ] {
         let world = World::start().await;
-        let settings = world.settings_with_estate(acting("cosmos_throughput"));
+        let settings = world.settings_with_estate(unscaled);
         let base = world.handler_with(settings, Clock::System).await;
         world.simulator.fault(Fault {
             kind,

@@ -66,6 +66,31 @@ fn the_coming_week_is_given_hour_by_hour() {
 }
 
 #[test]
+fn the_coming_week_is_drawn_as_a_picture_or_for_a_terminal() {
+    let (code, out, error) = poolkeeper(&["--chart", "svg", "--unit", "RU/s"], &series(28));
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(
+        out.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""),
+        "{out}"
+    );
+    assert!(out.trim_end().ends_with("</svg>"));
+    assert!(
+        out.contains("Forecast until 2026-11-09 00:00 UTC: at most 100 RU/s"),
+        "{out}"
+    );
+    let (code, out, _) = poolkeeper(
+        &["--chart", "terminal", "--zone", "Asia/Tokyo"],
+        &series(28),
+    );
+    assert_eq!(code, Some(0));
+    assert!(out.contains("now 11-02"), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    let (code, _, error) = poolkeeper(&["--chart", "svg", "--json"], &series(28));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_forecast_says_why_and_how_it_ends() {
     for (arguments, input, code, why) in [
         (&[][..], series(6), 1, "insufficient data: 144 hours"),

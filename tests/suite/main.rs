@@ -3,9 +3,11 @@
 
 mod alarms;
 mod alerts;
+mod autoscale;
 mod azure;
 mod azurite;
 mod blobs;
+mod capacity;
 mod certificates;
 mod changes;
 mod cleanup;

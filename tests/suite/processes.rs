@@ -547,7 +547,7 @@ fn check_tells_what_contradicts_itself_and_what_is_wrong_with_its_code() {
         "scaling.cosmos.down_percent"
     );
     // What is wrong is told alone: what it would mean is not known.
-    let wrong = halved.replace("target_percent = 70", "target_percent = 700");
+    let wrong = halved.replace("target_percent = 80", "target_percent = 800");
     let (code, text) = check("wrong.toml", &wrong, true);
     let told_of = told(&text);
     assert_eq!(code, Some(1), "{text}");

@@ -57,8 +57,13 @@ fn is_used(estate: &Estate, kind: ChangeKind) -> bool {
             !estate.scaling.apps.is_empty()
                 || endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp))
         }
+        ChangeKind::AppScaleRules => !estate.scaling.apps.is_empty(),
         ChangeKind::AppRestart => endpoints.any(|e| e.recovery.contains(&Repair::Restart)),
-        ChangeKind::AppTraffic => endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp)),
+        // After a scale-up, or other scale rules, requests go to another revision.
+        ChangeKind::AppTraffic => {
+            !estate.scaling.apps.is_empty()
+                || endpoints.any(|e| e.recovery.contains(&Repair::ScaleUp))
+        }
         ChangeKind::CacheFlush => {
             endpoints.any(|e| e.redis.is_some() && e.recovery.contains(&Repair::FlushCache))
         }
@@ -77,9 +82,10 @@ fn things(estate: &Estate, kind: ChangeKind) -> Option<u64> {
                 .filter_map(|stamp| stamp.cosmos.as_ref());
             all.map(|cosmos| cosmos.containers.len()).sum()
         }
-        ChangeKind::AppReplicas | ChangeKind::AppRestart | ChangeKind::AppTraffic => {
-            of_kind(Kind::ContainerApp)
-        }
+        ChangeKind::AppReplicas
+        | ChangeKind::AppScaleRules
+        | ChangeKind::AppRestart
+        | ChangeKind::AppTraffic => of_kind(Kind::ContainerApp),
         ChangeKind::CacheFlush => of_kind(Kind::Redis),
         ChangeKind::LogDeletion => return None,
     };
@@ -110,7 +116,7 @@ fn windows(estate: &Estate, kind: ChangeKind, policy: &Policy, told: &mut Told<'
         return;
     }
     match kind {
-        ChangeKind::CosmosThroughput | ChangeKind::AppReplicas => {
+        ChangeKind::CosmosThroughput | ChangeKind::AppReplicas | ChangeKind::AppScaleRules => {
             if open.never() {
                 let message =
                     "are open at no multiple of five minutes, which is when scaling looks";

@@ -82,7 +82,7 @@ fn wanted(estate: &Estate, rule: &Rule, index: usize, told: &mut Told<'_>) {
     };
     for level in &rule.levels {
         if let Above::Percent(above) = level.above
-            && above.number() <= f64::from(target)
+            && above.number() < f64::from(target)
         {
             let message = format!(
                 "has {} from {} % on, and scaling aims for {target} %",

@@ -59,7 +59,7 @@ fn throughput(rules: &ThroughputRules, mut tell: impl FnMut(Kind, &str, String))
         );
         tell(NeverFires, "calm", message);
     }
-    if target >= up {
+    if target > up {
         let message = format!("is {target}, and {up} is busy already: each change calls for more");
         tell(AlwaysFires, "target_percent", message);
     }

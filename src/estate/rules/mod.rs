@@ -126,7 +126,7 @@ pub enum Response {
     Notify,
     /// The automatic repair is tried as well.
     Recover,
-    /// More is provided. Nothing can do so yet, so the checker refuses it.
+    /// Scaling looks at once, at the resource or the apps of the stamp, and gives more if that helps.
     Scale,
 }
 

@@ -111,9 +111,14 @@ impl Reader<'_> {
             let message = "is operations: a violation of the boundary is a matter of security";
             self.tell(&format!("{key}.class"), message);
         }
-        if written.response == Response::Scale {
+        if written.response == Response::Scale
+            && !matches!(
+                written.kind,
+                Kind::RequestUnits | Kind::P95 | Kind::ErrorRate
+            )
+        {
             let message =
-                "is scale: nothing can scale by itself yet, so notify or recover is possible";
+                "is scale: more helps where rules look at request_units, p95 or error_rate";
             self.tell(&format!("{key}.response"), message);
         }
         let clear_after = written.clear_after.unwrap_or(CLEAR_AFTER);

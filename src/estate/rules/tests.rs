@@ -219,9 +219,9 @@ fn rules_that_could_never_fire_or_always_would_are_refused() {
             "proves nothing",
         ),
         (
-            "what does not exist yet",
-            rule("p95", "response = 'scale'"),
-            "nothing can scale",
+            "what more does not help against",
+            rule("boundary", "response = 'scale'"),
+            "more helps where",
         ),
         (
             "another kind's number",

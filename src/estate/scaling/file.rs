@@ -45,7 +45,7 @@ pub(super) struct Throughput {
     /// first 50.
     pub(super) good_latency_ms: Option<u32>,
     /// What is busy, and by its trend needs more than it has within this time, gets it before it is
-    /// refused; 0m: never. At first 5m.
+    /// refused; 0m: never. At first 3m.
     pub(super) foresee: Option<String>,
     /// How full it is to be after a change. At first 80.
     pub(super) target_percent: Option<u32>,

@@ -68,7 +68,7 @@ impl Default for ThroughputRules {
             of_samples: 3,
             throttled_percent: 5,
             good_latency_ms: 50,
-            foresee: Duration::minutes(5),
+            foresee: Duration::minutes(3),
             target_percent: 80,
             least_step_percent: 42,
             calm: Duration::minutes(60),

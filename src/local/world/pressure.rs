@@ -161,6 +161,15 @@ impl Pressures {
         bursts.map(|(_, factor)| factor).product()
     }
 
+    /// Whether nothing begins or ends after the minute `from` and before `until`.
+    pub(in crate::local) fn steady(&self, from: i64, until: i64) -> bool {
+        let bursts = self.bursts.iter().map(|(span, _)| span);
+        let spans = bursts.chain(self.hots.iter().map(|(span, _)| span));
+        let mut all = spans.chain(&self.gaps);
+        let inside = |minute: i64| from < minute && minute < until;
+        !all.any(|span| inside(span.from) || inside(span.until))
+    }
+
     /// The newest that holds.
     pub(in crate::local) fn hot(&self, minute: i64) -> Option<&Hot> {
         let mut hots = self.hots.iter().rev();

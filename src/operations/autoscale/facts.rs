@@ -5,7 +5,8 @@ use crate::azure::cosmos::Throughput;
 use crate::domain::{Replicas, ResourceId};
 
 /// Where a container's throughput comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Supply {
     /// Its own, manual or autoscale.
     Own(Throughput),
@@ -18,7 +19,7 @@ pub enum Supply {
 }
 
 /// What was measured in a minute. What Azure did not tell is `None`, never 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Minute {
     /// When it began.
     pub at: DateTime<Utc>,
@@ -35,7 +36,7 @@ pub struct Minute {
 }
 
 /// One physical partition, by its key range.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     pub id: String,
     /// The most that it used of its share within the newest five minutes, percent.
@@ -43,7 +44,7 @@ pub struct Range {
 }
 
 /// The logical partition key, which is the tenant, that used the most, and its percent of all RU.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     pub key: String,
     pub percent: f64,
@@ -60,7 +61,7 @@ pub struct Past {
 }
 
 /// All that the throughput of a container, or of what a database shares, is judged by.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerFacts {
     pub resource: ResourceId,
     pub supply: Supply,
@@ -79,7 +80,7 @@ pub struct ContainerFacts {
 }
 
 /// What was measured of an app in a minute.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AppMinute {
     pub at: DateTime<Utc>,
     /// Percent of what its replicas have, the mean of all.
@@ -99,7 +100,7 @@ pub struct Raised {
 }
 
 /// A scale rule of an app that looks at a share of its replicas' resources.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capped {
     /// `cpu` or `memory`.
     pub resource: String,
@@ -107,7 +108,7 @@ pub struct Capped {
 }
 
 /// All that the replicas of an app are judged by.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppFacts {
     pub app: ResourceId,
     /// `Err`: Azure did not say; why.

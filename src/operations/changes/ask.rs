@@ -5,7 +5,7 @@ use crate::azure::{Error, container_apps, cosmos};
 use crate::changes::find;
 use crate::domain::{
     Ask, Capacity, Change, ChangeId, Finding, IndexingPolicy, Mutation, Outcome, Replicas,
-    ResourceId,
+    ResourceId, Utilization,
 };
 use crate::estate::{Estate, Kind, Resource};
 
@@ -27,6 +27,7 @@ pub(super) async fn gather(
         Ask::CosmosThroughput { resource, .. }
         | Ask::CosmosIndexing { resource, .. }
         | Ask::AppReplicas { resource, .. }
+        | Ask::AppScaleRules { resource, .. }
         | Ask::AppRestart { resource, .. } => resource,
     };
     let Some(id) = resolve(estate, ask, resource) else {
@@ -66,6 +67,18 @@ pub(super) async fn gather(
             },
             Err(error) => Err(error),
         },
+        Ask::AppScaleRules { to, .. } => match container_apps::app(azure, &id).await {
+            Ok(now) => {
+                let from = container_apps::utilizations(&now.scale_rules);
+                let mut to = to.clone();
+                to.sort_by(|a, b| a.resource.cmp(&b.resource));
+                match scale_rules(&from, &to) {
+                    Ok(()) => Ok(Mutation::AppScaleRules { from, to }),
+                    Err(why) => return refused(id.as_str(), why),
+                }
+            }
+            Err(error) => Err(error),
+        },
         Ask::AppRestart { revision, .. } => restart(app, &id, revision.as_deref()).await,
         Ask::Undo { .. } => unreachable!("answered above"),
     };
@@ -91,6 +104,7 @@ async fn back(app: &App, change: &ChangeId) -> anyhow::Result<Result<Ask, String
         Mutation::CosmosThroughput { from, .. } => Ok(Ask::CosmosThroughput { resource, to: from }),
         Mutation::CosmosIndexing { from, .. } => Ok(Ask::CosmosIndexing { resource, to: from }),
         Mutation::AppReplicas { from, .. } => Ok(Ask::AppReplicas { resource, to: from }),
+        Mutation::AppScaleRules { from, .. } => Ok(Ask::AppScaleRules { resource, to: from }),
         Mutation::AppRestart { .. }
         | Mutation::AppTraffic { .. }
         | Mutation::CacheFlush
@@ -239,6 +253,25 @@ fn capacity(now: &cosmos::Throughput, to: Capacity) -> Result<(), String> {
     }
     if to == now.capacity {
         return Err(format!("it is {to} already"));
+    }
+    Ok(())
+}
+
+/// Whether these can be the rules by utilization of an app.
+fn scale_rules(now: &[Utilization], to: &[Utilization]) -> Result<(), String> {
+    for (index, rule) in to.iter().enumerate() {
+        if !matches!(rule.resource.as_str(), "cpu" | "memory") {
+            return Err(format!("`{}` is neither cpu nor memory", rule.resource));
+        }
+        if !(1..=100).contains(&rule.percent) {
+            return Err(format!("{} % is not from 1 to 100", rule.percent));
+        }
+        if to[..index].iter().any(|one| one.resource == rule.resource) {
+            return Err(format!("{} is there twice", rule.resource));
+        }
+    }
+    if now == to {
+        return Err("its rules are like that already".into());
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::{take_all, triage};
 use crate::app::App;
 use crate::domain::{Alert, Class, Condition, Finding, GroupKey, Priority, Signal, Trust};
 use crate::journal::{Event, Journal, Run, TaskReport, note};
+use crate::operations::autoscale;
 
 const TASK: &str = "receive_alert";
 /// Of the targets of an alert that are not ours, so many are told of.
@@ -75,6 +76,10 @@ pub(crate) async fn receive(
     let mut summary = record.summary();
     if let Some(incident) = &taken.incident {
         record::belongs(app, &alert, incident).await?;
+        // What has ended by now wants nothing.
+        if signals.len() == 1 {
+            autoscale::on_alert(app, &alert, &signals[0], incident).await?;
+        }
         summary.push_str(&format!("; incident {incident}"));
     }
     let report = TaskReport::done(TASK, started, app.clock.now(), summary, findings);

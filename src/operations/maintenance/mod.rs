@@ -1,10 +1,12 @@
 //! Maintenance: the tasks of each cadence, one after another; none stops another.
 
 mod anchor_journal;
+mod capacity_recommendations;
 mod certificates;
 mod cleanup;
 mod forget_incidents;
 mod indexing;
+mod performance;
 mod tick;
 
 pub use tick::tick;
@@ -29,6 +31,10 @@ pub enum Task {
     ForgetOldIncidents,
     /// Proves the journal and writes the day's anchor.
     AnchorJournal,
+    /// Tells what has become slower or fails more often than in the weeks before.
+    AnalyzePerformanceTrends,
+    /// Says what throughput and replicas should be for the coming week.
+    UpdateCapacityRecommendations,
 }
 
 /// What a task came to, before it is dated.
@@ -48,6 +54,11 @@ impl TaskResult {
             findings,
             state: None,
         }
+    }
+
+    /// What the task came to, if its findings do not say so.
+    pub(crate) fn state(&self) -> Option<RunState> {
+        self.state
     }
 
     /// Adds what became of the changes that the task proposed.
@@ -83,12 +94,14 @@ impl TaskResult {
 }
 
 impl Task {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::CheckCertificateExpiry,
         Self::CleanupOldLogs,
         Self::OptimizeCosmosIndexing,
         Self::ForgetOldIncidents,
         Self::AnchorJournal,
+        Self::AnalyzePerformanceTrends,
+        Self::UpdateCapacityRecommendations,
     ];
 
     #[must_use]
@@ -99,6 +112,8 @@ impl Task {
             Self::OptimizeCosmosIndexing => "optimize_cosmos_indexing",
             Self::ForgetOldIncidents => "forget_old_incidents",
             Self::AnchorJournal => "anchor_journal",
+            Self::AnalyzePerformanceTrends => "analyze_performance_trends",
+            Self::UpdateCapacityRecommendations => "update_capacity_recommendations",
         }
     }
 
@@ -110,6 +125,7 @@ impl Task {
             | Self::OptimizeCosmosIndexing
             | Self::ForgetOldIncidents
             | Self::AnchorJournal => Cadence::Daily,
+            Self::AnalyzePerformanceTrends | Self::UpdateCapacityRecommendations => Cadence::Weekly,
         }
     }
 
@@ -154,6 +170,10 @@ impl Task {
             Self::OptimizeCosmosIndexing => indexing::run(app, journal, run, dry_run).await,
             Self::ForgetOldIncidents => forget_incidents::run(app, dry_run).await,
             Self::AnchorJournal => anchor_journal::run(app, &run.id, dry_run).await,
+            Self::AnalyzePerformanceTrends => performance::run(app).await,
+            Self::UpdateCapacityRecommendations => {
+                capacity_recommendations::run(app, dry_run).await
+            }
         }
     }
 }
@@ -238,7 +258,7 @@ pub(super) async fn run(
 
 /// Whether the run is only interrupted, and is to be taken up again where it was: the store cannot
 /// be reached, or another process has the run. What is half done must not be given up for that.
-fn is_interruption(error: &anyhow::Error) -> bool {
+pub(in crate::operations) fn is_interruption(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| {
         matches!(
             error,
@@ -255,12 +275,13 @@ mod tests {
     fn a_task_is_chosen_by_name_among_those_of_its_cadence() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let choose = |cadence, list| Task::choose(cadence, &names(list));
-        assert_eq!(choose(Cadence::Daily, &[]), Ok(Task::ALL.to_vec()));
+        assert_eq!(choose(Cadence::Daily, &[]), Ok(Task::ALL[..5].to_vec()));
         assert_eq!(
             choose(Cadence::Daily, &["anchor_journal"]),
             Ok(vec![Task::AnchorJournal])
         );
-        assert_eq!(choose(Cadence::Weekly, &[]), Ok(vec![]));
+        assert_eq!(choose(Cadence::Weekly, &[]), Ok(Task::ALL[5..].to_vec()));
+        assert_eq!(choose(Cadence::Monthly, &[]), Ok(vec![]));
         let error = choose(Cadence::Daily, &["anchor"]).expect_err("no such task");
         assert!(error.contains("anchor_journal"), "{error}");
     }

@@ -8,6 +8,7 @@
 mod calm;
 mod plan;
 mod record;
+mod rollout;
 
 use anyhow::Context as _;
 use chrono::Duration;
@@ -16,15 +17,15 @@ use super::accept;
 use super::health::{self, Prober, Tried, happened, may_try};
 use super::incidents::is_storm;
 use crate::app::App;
-use crate::azure::container_apps;
 use crate::changes;
-use crate::domain::{Change, Finding, IncidentEvent, Mutation, Outcome, Repair, ResourceId};
+use crate::domain::{Change, ChangeId, Finding, IncidentEvent, Mutation, Outcome, Repair};
 use crate::estate::Endpoint;
 use crate::journal::{Event, Journal, Run, Work, note};
 use crate::store::Error;
 
 pub use plan::{Facts, Next, Seen, plan, to_restart, traffic};
 pub use record::{Attempt, Done, End, Recovery, Scaled, all, find};
+pub(in crate::operations) use rollout::move_requests;
 
 /// Who proposes, in changes and in the events of incidents.
 const BY: &str = "poolkeeper/recovery";
@@ -203,7 +204,7 @@ async fn next(
         finish(app, recovery, &attempt, End::GaveUp, why).await?;
         return Ok(None);
     }
-    let seen = match gather(app, &endpoint.app).await {
+    let seen = match rollout::gather(app, &endpoint.app).await {
         Ok(seen) => Ok(seen),
         Err(error) => Err(format!("Azure does not say what there is: {error}")),
     };
@@ -327,64 +328,14 @@ async fn roll_out(
     journal: &mut Journal<'_>,
     run: &mut Run,
     change: Change,
-) -> anyhow::Result<(crate::domain::ChangeId, Outcome)> {
-    let (is_rollout, resource) = (
-        matches!(change.mutation, Mutation::AppReplicas { .. }),
-        change.resource.clone(),
-    );
-    let why = change.why.clone();
-    let (id, outcome) = one(app, journal, run, change).await?;
-    if !is_rollout || !matches!(outcome, Outcome::Verified { .. }) {
+) -> anyhow::Result<(ChangeId, Outcome)> {
+    let proposed = change.clone();
+    let (id, outcome) = rollout::one(app, journal, run, change, BY).await?;
+    if !matches!(outcome, Outcome::Verified { .. }) {
         return Ok((id, outcome));
     }
-    let begun = run
-        .changes
-        .iter()
-        .find(|note| matches!(note.what.mutation, Mutation::AppTraffic { .. }))
-        .map(|note| note.what.clone());
-    let moved = match begun {
-        Some(change) => Some(change),
-        None => {
-            let seen = gather(app, &resource).await;
-            let seen = seen.context("see where requests go after a rollout")?;
-            traffic(&seen).map(|mutation| Change::new(resource, mutation, why))
-        }
-    };
-    match moved {
-        Some(change) => one(app, journal, run, change).await,
-        None => Ok((id, outcome)),
-    }
-}
-
-async fn one(
-    app: &App,
-    journal: &mut Journal<'_>,
-    run: &mut Run,
-    change: Change,
-) -> anyhow::Result<(crate::domain::ChangeId, Outcome)> {
-    let notes = changes::apply(app, journal, run, vec![change], BY, false).await?;
-    let note = notes
-        .into_iter()
-        .next()
-        .context("a change came to nothing")?;
-    let outcome = note.outcome.context("a change has no outcome")?;
-    Ok((note.id, outcome))
-}
-
-/// Reads what Azure says of an app.
-async fn gather(app: &App, id: &ResourceId) -> Result<Seen, crate::azure::Error> {
-    let azure = app.azure()?;
-    let found = container_apps::app(azure, id).await?;
-    let revisions = container_apps::revisions(azure, id).await?;
-    let replicas = match to_restart(&found, &revisions) {
-        Some(revision) => container_apps::running(azure, id, &revision.name).await?,
-        None => Vec::new(),
-    };
-    Ok(Seen {
-        app: found,
-        revisions,
-        replicas,
-    })
+    let moved = move_requests(app, journal, run, &proposed, BY).await?;
+    Ok(moved.unwrap_or((id, outcome)))
 }
 
 /// Writes down what became of the step that waited for an approval.
@@ -465,7 +416,7 @@ async fn withdraw(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
-    change: &crate::domain::ChangeId,
+    change: &ChangeId,
     why: &str,
 ) -> anyhow::Result<()> {
     let Some(record) = changes::find(app, change).await? else {

@@ -289,7 +289,10 @@ mod tests {
     }
 
     fn waits() -> Outcome {
-        Outcome::AwaitingApproval { until: noon() }
+        Outcome::AwaitingApproval {
+            until: noon(),
+            why: None,
+        }
     }
 
     /// The next step in a word.

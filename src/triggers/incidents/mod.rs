@@ -9,6 +9,8 @@ mod pages;
 mod view;
 
 pub(super) use duty::on_call;
+pub(super) use pages::{Frame, page, zone};
+pub(super) use view::{Moment, moment};
 
 use std::sync::Arc;
 
@@ -148,7 +150,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// all of its other functions.
 ///
 /// Errors: 401 where nobody who is unknown may read.
-fn reader(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+pub(super) fn reader(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
     let is_embedded = !app.config.principals.easy_auth && !app.config.principals.keys.is_empty();
     match caller(app, headers) {
         Ok(caller) => Ok(Some(caller)),
@@ -168,7 +170,7 @@ pub(super) fn refusal(headers: &HeaderMap, problem: Problem) -> Response {
 
 /// As JSON nothing is changed of an answer; as a page a refusal is one too, and leads back to the
 /// incident that it is about.
-fn answer(
+pub(super) fn answer(
     app: &App,
     headers: &HeaderMap,
     about: Option<&str>,

@@ -21,25 +21,29 @@ use crate::triggers::principal::Means;
 use crate::triggers::session;
 use crate::triggers::web::Problem;
 
-const STYLE: &str = include_str!("style.css");
+/// With what charts look like, so that all pages have one policy.
+const STYLE: &str = concat!(
+    include_str!("style.css"),
+    include_str!("../../operations/capacity/chart/chart.css")
+);
 /// Seconds after which the list is loaded anew, if nobody says otherwise.
 const REFRESH: u32 = 60;
 /// Of those that are not over, a page shows so many.
 const MOST_OPEN: usize = 200;
 
 /// What every page has around it.
-pub(super) struct Frame {
-    pub(super) style: &'static str,
+pub(in crate::triggers) struct Frame {
+    pub(in crate::triggers) style: &'static str,
     /// Who is there.
-    pub(super) reader: Option<String>,
+    pub(in crate::triggers) reader: Option<String>,
     /// Whether they signed in here, and can sign out here.
-    pub(super) by_cookie: bool,
+    pub(in crate::triggers) by_cookie: bool,
     /// Whether people sign in here with a key, and not with the platform.
-    pub(super) has_keys: bool,
+    pub(in crate::triggers) has_keys: bool,
 }
 
 impl Frame {
-    pub(super) fn new(app: &App, reader: Option<&Caller>) -> Self {
+    pub(in crate::triggers) fn new(app: &App, reader: Option<&Caller>) -> Self {
         let principals = &app.config.principals;
         Self {
             style: STYLE,
@@ -139,7 +143,10 @@ fn policy() -> &'static str {
     })
 }
 
-pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
+pub(in crate::triggers) fn page(
+    status: StatusCode,
+    template: &impl Template,
+) -> Result<Response, Problem> {
     let text = template.render().map_err(anyhow::Error::from)?;
     let mut response = (status, Html(text)).into_response();
     let policy = HeaderValue::from_static(policy());
@@ -161,7 +168,7 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<Respo
 
 /// The estate's, or UTC where there is none that can be read: an incident is shown whatever else
 /// is wrong.
-pub(super) fn zone(app: &App) -> Tz {
+pub(in crate::triggers) fn zone(app: &App) -> Tz {
     app.estate().map_or(Tz::UTC, |estate| estate.zone)
 }
 

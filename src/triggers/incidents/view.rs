@@ -4,17 +4,17 @@ use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 
 use crate::changes::ChangeRecord;
-use crate::domain::{Act, IncidentEvent, Mutation, Outcome, Trust, health_after};
+use crate::domain::{Act, IncidentEvent, Mutation, Outcome, Trust, health_after, utilizations};
 use crate::notify::{self, Told, ToldState};
 use crate::operations::incidents::{Incident, Shown, Status};
 
 /// A moment, for machines and for people.
-pub(super) struct Moment {
-    pub(super) iso: String,
-    pub(super) text: String,
+pub(in crate::triggers) struct Moment {
+    pub(in crate::triggers) iso: String,
+    pub(in crate::triggers) text: String,
 }
 
-pub(super) fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
+pub(in crate::triggers) fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
     Moment {
         iso: at.to_rfc3339(),
         text: at
@@ -269,6 +269,7 @@ fn sides(mutation: &Mutation) -> (String, String) {
     match mutation {
         Mutation::CosmosThroughput { from, to } => (from.to_string(), to.to_string()),
         Mutation::AppReplicas { from, to } => (from.to_string(), to.to_string()),
+        Mutation::AppScaleRules { from, to } => (utilizations(from), utilizations(to)),
         Mutation::AppTraffic { from, to } => (weights(from), weights(to)),
         Mutation::CosmosIndexing { from, to, .. } => {
             ("the index as it was".into(), from.difference(to))

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use poolkeeper::local::telemetry::Trace;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -35,7 +36,12 @@ impl Monitor {
         Self::on(World::start().await).await
     }
 
+    /// Under a load that is the same day and night.
     async fn on(world: World) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("flat.csv");
+        std::fs::write(&file, "1998-04-30 21:30:00,2\n").expect("a file");
+        world.simulator.follow(Trace::read(&file).expect("a trace"));
         let token = world.token("https://metrics.monitor.azure.com").await;
         let azure = Azure::on(world).await;
         Self { azure, token }
@@ -446,6 +452,43 @@ async fn what_azure_would_not_answer_is_refused() {
     let answer = monitor.list(COSMOS_ACCOUNT, &[]).await;
     assert_eq!(answer.refusal(), (403, "AuthorizationFailed".into()));
     assert_eq!(simulator.mutations(), [""; 0], "a batch changes nothing");
+}
+
+#[tokio::test]
+async fn hours_are_the_sum_of_their_minutes() {
+    let monitor = Monitor::start().await;
+    let now = monitor.now();
+    let ago = |minutes| now - TimeDelta::minutes(minutes);
+    // Something happens in the second hour only.
+    let simulator = &monitor.azure.world.simulator;
+    simulator.burst("threads", 7.0, ago(150), ago(130)).await;
+    for (metric, of) in [
+        ("TotalRequestUnits", "total"),
+        ("TotalRequests", "count"),
+        ("NormalizedRUConsumption", "maximum"),
+    ] {
+        let asked = [
+            ("metricnames", metric),
+            ("filter", "CollectionName eq 'threads'"),
+        ];
+        let [by_minute, by_hour] = [("interval", "PT1M"), ("interval", "PT1H")];
+        let minutes = monitor.series(240, &[asked[0], asked[1], by_minute]).await;
+        let hours = monitor.series(240, &[asked[0], asked[1], by_hour]).await;
+        let minutes = numbers(&minutes[0].1, of);
+        for (hour, told) in known(&hours[0].1, of).into_iter().enumerate() {
+            let inside = minutes[hour * 60..].iter().take(60).flatten().copied();
+            let expected: f64 = if of == "maximum" {
+                inside.fold(0.0, f64::max)
+            } else {
+                inside.sum()
+            };
+            let apart = (told / expected - 1.0).abs();
+            assert!(
+                apart < 0.005,
+                "{metric}, hour {hour}: {told} and {expected}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -41,21 +41,21 @@ fn thresholds_that_never_or_always_fire_are_found() {
         ),
         (
             "busy after each change",
-            &[("target_percent = 70", "target_percent = 80")],
+            &[("target_percent = 80", "target_percent = 85")],
             &[
                 (
                     AlwaysFires,
-                    "scaling.cosmos.target_percent is 80, and 80 is busy already",
+                    "scaling.cosmos.target_percent is 85, and 80 is busy already",
                 ),
                 (
                     AlwaysFires,
-                    "rules[6].levels has medium from 80 % on, and scaling aims for 80 %",
+                    "rules[6].levels has medium from 80 % on, and scaling aims for 85 %",
                 ),
             ],
         ),
         (
             "calm after each change",
-            &[("target_percent = 70", "target_percent = 20")],
+            &[("target_percent = 80", "target_percent = 20")],
             &[(
                 AlwaysFires,
                 "scaling.cosmos.target_percent is 20, and less than 20 is calm",

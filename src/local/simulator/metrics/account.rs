@@ -4,12 +4,12 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::series::Table;
-use super::window::Window;
+use super::window::{Block, Window};
 use crate::local::storage::Refusal;
 use crate::local::world::loads::StampLoad;
 use crate::local::world::past::{self, Held};
 use crate::local::world::physics::Measured;
-use crate::local::world::physics::container::{Container, Hour, Minute, Offer};
+use crate::local::world::physics::container::{Container, Minute, Offer};
 use crate::local::world::pressure::{Pressure, Pressures};
 use crate::local::world::{self, Resource};
 
@@ -83,6 +83,14 @@ impl Account {
     pub(super) fn measure(&self, load: StampLoad<'_>, window: &Window, tables: &mut [Table<'_>]) {
         let (from, until) = window.known;
         let loads = load.range(from, until);
+        let blocks = window.blocks(&loads);
+        let told = Told {
+            loads: &loads,
+            blocks: &blocks,
+            from,
+            coarse: window.is_coarse(),
+            silent: &self.silent,
+        };
         let region = ("Region", self.location.as_str());
         for one in &self.containers {
             let place = [
@@ -104,7 +112,7 @@ impl Account {
             }
             let (designed, _) = world::throughput(&one.name);
             let container = Container::new(&self.name, &one.name, designed as f64, load.told);
-            one.measure(&container, &loads, window, &self.silent, |bucket, sum| {
+            one.measure(&container, &told, |bucket, sum| {
                 for table in tables.iter_mut() {
                     sum.tell(&container, table, bucket, &place, &owner);
                 }
@@ -148,57 +156,78 @@ struct Sum {
     stored: Measured,
 }
 
+/// What all containers of an account have in common while they are measured.
+struct Told<'a> {
+    /// Of each minute since `from`.
+    loads: &'a [f64],
+    blocks: &'a [Block],
+    from: i64,
+    /// Whether hours in which nothing happens are taken as a whole.
+    coarse: bool,
+    silent: &'a Pressures,
+}
+
 impl One {
-    fn measure(
-        &self,
-        container: &Container,
-        loads: &[f64],
-        window: &Window,
-        silent: &Pressures,
-        mut tell: impl FnMut(usize, &Sum),
-    ) {
-        let (from, _) = window.known;
+    fn measure(&self, container: &Container, told: &Told<'_>, mut tell: impl FnMut(usize, &Sum)) {
         let (mut sum, mut open) = (Sum::default(), None);
-        let (mut hour, mut hour_of): (Option<Hour>, _) = (None, (0, 0));
         let mut out = Minute::default();
-        for (minute, load) in (from..).zip(loads) {
-            if silent.silent(minute) || self.pressures.silent(minute) {
-                continue;
-            }
-            let held = self
-                .offers
-                .iter()
-                .rev()
-                .find(|(since, ..)| *since <= minute);
-            let Some((_, offer, stored)) = held else {
-                continue;
-            };
-            let now = (window.bucket(minute), offer.partitions);
-            if open != Some(now) {
-                if let Some((bucket, _)) = open {
-                    tell(bucket, &sum);
-                }
-                sum = Sum {
-                    used: vec![Measured::NOTHING; offer.partitions],
-                    ..Sum::default()
+        for block in told.blocks {
+            let steady = told.silent.steady(block.from, block.until)
+                && self.pressures.steady(block.from, block.until)
+                && self.held(block.from).map(|(since, ..)| since)
+                    == self.held(block.until - 1).map(|(since, ..)| since);
+            let step = if steady { block.until - block.from } else { 1 };
+            let mut begins = block.from;
+            while begins < block.until {
+                let ends = begins + step;
+                let silent = told.silent.silent(begins) || self.pressures.silent(begins);
+                let held = self.held(begins).filter(|_| !silent);
+                let Some((_, offer, stored)) = held else {
+                    begins = ends;
+                    continue;
                 };
-                open = Some(now);
-            }
-            let this_hour = (minute.div_euclid(60), offer.partitions);
-            let what = match &hour {
-                Some(what) if hour_of == this_hour => what,
-                _ => {
-                    hour_of = this_hour;
-                    hour.insert(container.hour(this_hour.0, this_hour.1))
+                let now = (block.bucket, offer.partitions);
+                if open != Some(now) {
+                    if let Some((bucket, _)) = open {
+                        tell(bucket, &sum);
+                    }
+                    sum = Sum {
+                        used: vec![Measured::NOTHING; offer.partitions],
+                        ..Sum::default()
+                    };
+                    open = Some(now);
                 }
-            };
-            let load = load * self.pressures.factor(minute);
-            container.minute(load, what, offer, self.pressures.hot(minute), &mut out);
-            sum.add(minute, &out, offer, *stored);
+                let hour = container.hour(begins.div_euclid(60), offer.partitions);
+                let factor = self.pressures.factor(begins);
+                let hot = self.pressures.hot(begins);
+                let mut at = |load: f64| {
+                    container.minute(load * factor, &hour, offer, hot, &mut out);
+                    out.clone()
+                };
+                let busiest = at(block.most);
+                if told.coarse && steady && busiest.refused <= 0.0 {
+                    let minutes = (block.until - block.from) as f64;
+                    let mean = at(block.sum / minutes);
+                    sum.add_block(block, [&at(block.least), &mean, &busiest], offer, *stored);
+                } else {
+                    for minute in begins..ends {
+                        let place = usize::try_from(minute - told.from).unwrap_or(0);
+                        container.minute(told.loads[place] * factor, &hour, offer, hot, &mut out);
+                        sum.add(minute, &out, offer, *stored);
+                    }
+                }
+                begins = ends;
+            }
         }
         if let Some((bucket, _)) = open {
             tell(bucket, &sum);
         }
+    }
+
+    /// What there was in a minute.
+    fn held(&self, minute: i64) -> Option<&(i64, Offer, f64)> {
+        let mut all = self.offers.iter().rev();
+        all.find(|(since, ..)| *since <= minute)
     }
 }
 
@@ -217,6 +246,45 @@ impl Sum {
             }
             self.partitions.add(&Measured::one(offer.partitions as f64));
             self.stored.add(&Measured::one(stored));
+        }
+    }
+
+    /// Adds a block of minutes in which nothing was refused and nothing changed: by the least, the
+    /// mean and the busiest of them.
+    fn add_block(
+        &mut self,
+        block: &Block,
+        [least, mean, busiest]: [&Minute; 3],
+        offer: &Offer,
+        stored: f64,
+    ) {
+        let minutes = (block.until - block.from) as f64;
+        let done = mean.done * minutes;
+        self.done += done;
+        self.latency.add(&Measured::many(mean.latency_ms, done));
+        for (place, used) in self.used.iter_mut().enumerate() {
+            used.add(&Measured {
+                total: mean.used[place] * minutes,
+                count: minutes,
+                least: least.used[place],
+                most: busiest.used[place],
+            });
+        }
+        let samples = (block.from..block.until).filter(|minute| minute % 5 == 0);
+        let samples = samples.count() as f64;
+        if samples > 0.0 {
+            self.provisioned.add(&Measured {
+                total: mean.provisioned * samples,
+                count: samples,
+                least: least.provisioned,
+                most: busiest.provisioned,
+            });
+            if offer.autoscale {
+                self.autoscale_most.add(&Measured::many(offer.ru, samples));
+            }
+            let partitions = offer.partitions as f64;
+            self.partitions.add(&Measured::many(partitions, samples));
+            self.stored.add(&Measured::many(stored, samples));
         }
     }
 

@@ -41,6 +41,36 @@ impl Window {
         usize::try_from((minute - self.from) / self.length).unwrap_or(0)
     }
 
+    /// Whether a bucket holds so much that its minutes need not be looked at one by one.
+    pub(super) fn is_coarse(&self) -> bool {
+        self.length >= 60
+    }
+
+    /// The load of the known minutes, in blocks that lie in one hour and one bucket.
+    pub(super) fn blocks(&self, loads: &[f64]) -> Vec<Block> {
+        let (from, until) = self.known;
+        let mut out = Vec::new();
+        let mut begins = from;
+        while begins < until {
+            let hour_ends = (begins.div_euclid(60) + 1) * 60;
+            let bucket = self.bucket(begins);
+            let bucket_ends = begins + self.length - (begins - self.from).rem_euclid(self.length);
+            let ends = hour_ends.min(bucket_ends).min(until);
+            let place = |minute: i64| usize::try_from(minute - from).unwrap_or(0);
+            let inside = &loads[place(begins)..place(ends)];
+            out.push(Block {
+                from: begins,
+                until: ends,
+                bucket,
+                sum: inside.iter().sum(),
+                least: inside.iter().copied().fold(f64::INFINITY, f64::min),
+                most: inside.iter().copied().fold(0.0, f64::max),
+            });
+            begins = ends;
+        }
+        out
+    }
+
     /// When each bucket begins.
     pub(super) fn times(&self) -> Vec<String> {
         let starts = (0_i64..).map(|n| self.from + n * self.length);
@@ -52,4 +82,15 @@ impl Window {
             })
             .collect()
     }
+}
+
+/// Minutes of one hour and one bucket, and the load in them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Block {
+    pub(super) from: i64,
+    pub(super) until: i64,
+    pub(super) bucket: usize,
+    pub(super) sum: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
 }

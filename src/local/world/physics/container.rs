@@ -132,8 +132,8 @@ impl Container {
         }
         let refused = refused.clamp(0.0, 1.0);
         let calls = busiest * MEAN * 60.0 / self.charge;
-        out.refused = (calls * refused).round();
-        out.done = (calls - out.refused).max(0.0).round();
+        out.refused = calls * refused;
+        out.done = calls - out.refused;
         out.latency_ms = latency_ms(fullest);
         out.provisioned = if offer.autoscale {
             (offer.ru * fullest.clamp(0.1, 1.0)).round()

@@ -3,7 +3,7 @@
 mod replicas;
 mod throughput;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Capacity, Finding, Replicas};
 
@@ -30,7 +30,7 @@ pub type Throughput = Decision<Capacity>;
 pub type Scale = Decision<Replicas>;
 
 /// What decided, to count and to test by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Because {
     /// Requests are refused: there is more.
@@ -76,6 +76,7 @@ pub enum Because {
 }
 
 impl Because {
+    /// Its name, as records have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,6 +101,12 @@ impl Because {
             Self::NotItsOwn => "not-its-own",
             Self::Unread => "unread",
         }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
     }
 }
 

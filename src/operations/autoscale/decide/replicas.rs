@@ -167,7 +167,8 @@ mod tests {
     fn replicas_keep_their_limits_and_follow_a_burst_for_a_while() {
         use Because::{AtMost, Burst, BurstOver, NoData, OutsideLimits, Pending, Steady, Unread};
         type Turn = fn(&mut AppFacts);
-        let cases: &[(&str, AppFacts, Turn, Option<(u32, u32)>, Because)] = &[
+        type Case = (&'static str, AppFacts, Turn, Option<(u32, u32)>, Because);
+        let cases: &[Case] = &[
             ("calm", facts(30.0, 2.0), |_| {}, None, Steady),
             (
                 "105 % of two: three",

@@ -78,7 +78,9 @@ fn ago(minutes: i64) -> Option<DateTime<Utc>> {
 
 type Turn = fn(&mut ContainerFacts);
 
-fn check(cases: &[(&str, ContainerFacts, Turn, Option<u32>, Because)]) {
+type Case = (&'static str, ContainerFacts, Turn, Option<u32>, Because);
+
+fn check(cases: &[Case]) {
     for (name, facts, turn, to, because) in cases {
         let mut facts = facts.clone();
         turn(&mut facts);

@@ -1,0 +1,243 @@
+//! Throughput of a container, or of what the containers of a database share.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Advice, BUFFER, FULL, Need, OtherMode, Recommendation, SPARE, Size, WORTH, coming, reliance,
+    up_to_step, urgency,
+};
+use crate::azure::cosmos::Throughput;
+use crate::domain::{Capacity, ResourceId};
+use crate::estate::{MONTH_HOURS, Prices, ThroughputRules};
+use crate::operations::autoscale::Supply;
+use crate::operations::capacity::kept::Kept;
+
+/// The steps in which Azure takes throughput, RU/s.
+const MANUAL_STEP: u32 = 100;
+const AUTOSCALE_STEP: u32 = 1000;
+
+/// All that the throughput of a container is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct ContainerInput<'a> {
+    pub resource: &'a ResourceId,
+    pub supply: &'a Supply,
+    /// Its request units; `None`: never measured.
+    pub units: Option<&'a Kept>,
+    pub rules: &'a ThroughputRules,
+    pub prices: &'a Prices,
+    pub location: &'a str,
+    /// Regions of the account.
+    pub regions: u32,
+}
+
+/// What the throughput should be. `None` where it has none of its own: what its database shares is
+/// judged by itself.
+#[must_use]
+pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recommendation> {
+    let resource = input.resource;
+    let have = match input.supply {
+        Supply::Own(have) => have,
+        Supply::Shared | Supply::Serverless => return None,
+        Supply::Unread(why) => {
+            let why = format!("its throughput cannot be read: {why}");
+            return Some(Recommendation::unknown(resource, None, why));
+        }
+    };
+    let size = Size::Throughput(have.capacity);
+    let unknown = |why: String| Some(Recommendation::unknown(resource, Some(size), why));
+    let (kept, coming) = match coming(input.units) {
+        Ok(found) => found,
+        Err(why) => return unknown(why),
+    };
+    let Some(need) = Need::of(kept, coming, now) else {
+        return unknown("its forecast is over, and was not renewed".into());
+    };
+    let (current, _) = parts(have.capacity);
+    let evidence = need.evidence(kept, coming, FULL * f64::from(current));
+    let mut notes = Vec::new();
+    let wanted = wanted(have, input.rules, need.upper, &mut notes);
+    let (to, _) = parts(wanted);
+    let short = need.upper > f64::from(to);
+    let more = need.upper > FULL * f64::from(current) && to > current;
+    let less = to < current && f64::from(to) <= SPARE * f64::from(current);
+    let advice = if more || less {
+        Advice::Resize {
+            now: size,
+            to: Size::Throughput(wanted),
+        }
+    } else {
+        Advice::Keep { now: size }
+    };
+    let best = if more || less { wanted } else { have.capacity };
+    reliance(kept, coming, &mut notes);
+    if have.pending {
+        notes.push("an earlier change of it is still being carried out".into());
+    }
+    let monthly = if more || less {
+        let hours = |capacity| bill(input, capacity, &need.hours);
+        hours(best)
+            .zip(hours(have.capacity))
+            .and_then(|(new, old)| new.minus(old))
+    } else {
+        None
+    };
+    let other_mode = other_mode(input, have, best, &need);
+    if let Some(other) = &other_mode {
+        notes.push(said(other));
+    }
+    Some(Recommendation {
+        resource: resource.clone(),
+        // Where no more can be had, it is as urgent.
+        urgency: if need.upper > FULL * f64::from(current) && to >= current && (more || short) {
+            urgency(evidence.crosses, now)
+        } else {
+            super::Urgency::None
+        },
+        advice,
+        monthly,
+        notes,
+        evidence: Some(evidence),
+        other_mode,
+        per_replica: None,
+    })
+}
+
+/// How many RU/s, and in which steps.
+fn parts(capacity: Capacity) -> (u32, u32) {
+    match capacity {
+        Capacity::Manual(ru) => (ru, MANUAL_STEP),
+        Capacity::Autoscale(ru) => (ru, AUTOSCALE_STEP),
+    }
+}
+
+fn with(mode: Capacity, ru: u32) -> Capacity {
+    match mode {
+        Capacity::Manual(_) => Capacity::Manual(ru),
+        Capacity::Autoscale(_) => Capacity::Autoscale(ru),
+    }
+}
+
+/// The need and its buffer in Azure's steps, within the limits of Azure and of the estate.
+fn wanted(
+    have: &Throughput,
+    rules: &ThroughputRules,
+    need: f64,
+    notes: &mut Vec<String>,
+) -> Capacity {
+    let (current, step) = parts(have.capacity);
+    let raw = up_to_step(need * BUFFER, step);
+    let least = up_to_step(f64::from(have.minimum.max(rules.least)), step);
+    // The estate's limit is one of people: it is rounded so that it holds.
+    let most = (rules.most / step * step).max(least);
+    let ru = raw.clamp(least, most);
+    if raw > most {
+        notes.push(format!(
+            "it needs {raw} RU/s with its buffer, and {most} RU/s is the most that is allowed"
+        ));
+    }
+    if raw < least && least < current {
+        let whose = if have.minimum > rules.least {
+            "Azure allows no less: by what is stored, or was once provisioned"
+        } else {
+            "the estate allows no less"
+        };
+        notes.push(format!(
+            "{raw} RU/s would do, and it stays at {least} RU/s: {whose}"
+        ));
+    }
+    if let Some(instant) = have.instant_maximum
+        && ru > instant
+        && ru > current
+    {
+        notes.push(format!(
+            "above {instant} RU/s Azure splits partitions, which takes hours and raises the least that \
+             can be had later: change it ahead of the need"
+        ));
+    }
+    with(have.capacity, ru)
+}
+
+/// What an average hour of the forecast costs, as a month. Autoscale is billed by the hour at the
+/// highest that was used in it, and at least a tenth of its maximum.
+fn bill(
+    input: &ContainerInput<'_>,
+    capacity: Capacity,
+    hours: &[f64],
+) -> Option<crate::domain::Money> {
+    let hour = |capacity| {
+        input
+            .prices
+            .throughput_hour(input.location, capacity, input.regions)
+    };
+    match capacity {
+        Capacity::Manual(_) => Some(hour(capacity)?.times(MONTH_HOURS)),
+        Capacity::Autoscale(most) => {
+            let share = used(most, hours) / f64::from(most.max(1));
+            Some(hour(capacity)?.times(MONTH_HOURS * share))
+        }
+    }
+}
+
+/// The mean of what autoscale bills, RU/s.
+fn used(most: u32, hours: &[f64]) -> f64 {
+    let most = f64::from(most);
+    let each = hours.iter().map(|need| need.clamp(most / 10.0, most));
+    each.sum::<f64>() / hours.len().max(1) as f64
+}
+
+/// The other mode, if it costs another amount that is worth knowing: autoscale costs half as much again
+/// for what it uses, and uses less.
+fn other_mode(
+    input: &ContainerInput<'_>,
+    have: &Throughput,
+    best: Capacity,
+    need: &Need,
+) -> Option<OtherMode> {
+    let most = input.rules.most;
+    let to = match best {
+        Capacity::Manual(_) => {
+            let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP).max(AUTOSCALE_STEP);
+            Capacity::Autoscale(
+                ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)),
+            )
+        }
+        Capacity::Autoscale(_) => {
+            // What Azure allows as the least of the other mode is known once it is that.
+            let ru = up_to_step(need.upper * BUFFER, MANUAL_STEP).max(input.rules.least);
+            Capacity::Manual(ru.min(most))
+        }
+    };
+    // A need beyond what is allowed is met by neither.
+    if need.upper > f64::from(most) || have.pending {
+        return None;
+    }
+    // In RU/s of manual throughput, which needs no price.
+    let cost = |capacity: Capacity| match capacity {
+        Capacity::Manual(ru) => f64::from(ru),
+        Capacity::Autoscale(ru) => 1.5 * used(ru, &need.hours),
+    };
+    let (here, there) = (cost(best), cost(to));
+    let ratio = there / here.max(1.0);
+    if ratio > 1.0 - WORTH && ratio < 1.0 + WORTH {
+        return None;
+    }
+    let money = |capacity| bill(input, capacity, &need.hours);
+    Some(OtherMode {
+        to,
+        monthly: money(to)
+            .zip(money(best))
+            .and_then(|(new, old)| new.minus(old)),
+        percent: (ratio * 100.0).round().min(1e6) as u32,
+    })
+}
+
+fn said(other: &OtherMode) -> String {
+    let to = match other.to {
+        Capacity::Manual(_) => format!("manual {}", other.to),
+        Capacity::Autoscale(_) => other.to.to_string(),
+    };
+    format!(
+        "by the week that is forecast, {to} would cost {}",
+        other.differs()
+    )
+}

@@ -1,0 +1,256 @@
+//! Recommendations for all that the estate names: made, and kept in one document.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use super::advise::{
+    Advice, AppInput, ContainerInput, Recommendation, Urgency, app as advise_app,
+    container as advise_container,
+};
+use super::kept::{Document, Measure, read};
+use super::places::{Place, PlaceKind, places};
+use crate::app::App;
+use crate::azure::{Azure, Error, container_apps, cosmos};
+use crate::domain::{Finding, Money, ResourceId};
+use crate::estate::Estate;
+use crate::operations::autoscale::Supply;
+use crate::store::{Created, Error as StoreError};
+
+const PATH: &str = "capacity/recommendations.json";
+/// Reads of Azure at once.
+const AT_ONCE: usize = 8;
+
+/// All that was recommended at a time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Advised {
+    pub made: DateTime<Utc>,
+    pub recommendations: Vec<Recommendation>,
+    /// What could not be judged at all, and why.
+    pub unread: Vec<Finding>,
+}
+
+impl Advised {
+    #[must_use]
+    pub fn of(&self, resource: &ResourceId) -> Option<&Recommendation> {
+        self.recommendations
+            .iter()
+            .find(|one| one.resource == *resource)
+    }
+
+    /// What following all of it adds to the bill of a month; `None` where no price is known, or
+    /// there are several currencies.
+    #[must_use]
+    pub fn monthly(&self) -> Option<Money> {
+        let mut all = self.recommendations.iter().filter_map(|one| one.monthly);
+        let first = all.next()?;
+        all.try_fold(first, Money::plus)
+    }
+
+    /// What a person should know of it: whatever should be another size, cannot be judged, or would
+    /// cost less in the other mode.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.unread.clone();
+        for one in &self.recommendations {
+            let subject = one.resource.short();
+            match &one.advice {
+                Advice::Unknown { why, .. } => {
+                    findings.push(Finding::new("capacity-unknown", &subject, why));
+                }
+                Advice::Resize { now, to } => {
+                    let code = if one.grows() {
+                        "capacity-more"
+                    } else {
+                        "capacity-less"
+                    };
+                    let message = format!("{now} -> {to}: {}", one.sentence());
+                    findings.push(Finding::new(code, &subject, message));
+                }
+                // What is at its limit is no other size, and yet too small.
+                Advice::Keep { now } if one.urgency != Urgency::None => {
+                    let message = format!("{now} will not do: {}", one.sentence());
+                    findings.push(Finding::new("capacity-limit", &subject, message));
+                }
+                Advice::Keep { .. } => {}
+            }
+            if let Some(other) = &one.other_mode
+                && other.percent < 100
+            {
+                let message = format!(
+                    "{} would cost {} by the week that is forecast",
+                    other.to,
+                    other.differs()
+                );
+                findings.push(Finding::new("capacity-mode", &subject, message));
+            }
+        }
+        findings
+    }
+}
+
+/// Judges everything by the forecasts that are kept and by what Azure says that there is now. Nothing is
+/// written: [`keep`] does that.
+///
+/// Errors: the estate or the store. What Azure does not tell is in [`Advised::unread`].
+pub async fn advise(app: &App) -> anyhow::Result<Advised> {
+    let estate = app.estate()?;
+    let mut advised = Advised {
+        made: app.clock.now(),
+        recommendations: Vec::new(),
+        unread: Vec::new(),
+    };
+    for place in places(estate) {
+        let document = read(app, &place).await?.map(|stored| stored.value);
+        let document = document.unwrap_or_default();
+        if let Some(problem) = &document.problem {
+            let why = format!("its forecast was not renewed: {problem}");
+            advised
+                .unread
+                .push(Finding::new("capacity-no-history", &place.name, why));
+        }
+        let judged = match app.azure() {
+            Ok(azure) => of_place(azure, estate, &place, &document, advised.made).await,
+            Err(error) => Err(error),
+        };
+        match judged {
+            Ok(found) => advised.recommendations.extend(found),
+            Err(error) => {
+                let why = format!("what there is cannot be read: {error}");
+                advised
+                    .unread
+                    .push(Finding::new("capacity-unread", &place.name, why));
+            }
+        }
+    }
+    Ok(advised)
+}
+
+async fn of_place(
+    azure: &Azure,
+    estate: &Estate,
+    place: &Place,
+    document: &Document,
+    now: DateTime<Utc>,
+) -> Result<Vec<Recommendation>, Error> {
+    match &place.kind {
+        PlaceKind::Account {
+            account,
+            containers,
+        } => {
+            let found = cosmos::account(azure, account).await?;
+            let mut ids: Vec<ResourceId> = containers.iter().map(|one| one.id(account)).collect();
+            let mut databases: Vec<ResourceId> = containers
+                .iter()
+                .map(|one| one.database_id(account))
+                .collect();
+            databases.dedup();
+            ids.extend(databases);
+            let reads: Vec<_> = ids.iter().map(|id| supply(azure, id, &found)).collect();
+            let supplies: Vec<Supply> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+            let mut made = Vec::new();
+            for (id, supply) in ids.iter().zip(&supplies) {
+                let subject = document.subject(id);
+                let rules = estate.scaling.throughput(id).copied().unwrap_or_default();
+                made.extend(advise_container(
+                    &ContainerInput {
+                        resource: id,
+                        supply,
+                        units: subject.and_then(|subject| subject.of(Measure::Units)),
+                        rules: &rules,
+                        prices: &estate.scaling.prices,
+                        location: &found.location,
+                        regions: found.regions,
+                    },
+                    now,
+                ));
+            }
+            Ok(made)
+        }
+        PlaceKind::Apps(apps) => {
+            let reads: Vec<_> = apps
+                .iter()
+                .map(|app| container_apps::app(azure, app))
+                .collect();
+            let found: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+            let mut made = Vec::new();
+            for (id, found) in apps.iter().zip(found) {
+                let rules = estate.scaling.replicas(id).copied().unwrap_or_default();
+                let why = found.as_ref().err().map(ToString::to_string);
+                let read = found.as_ref().ok();
+                // An app that says nothing of its resources has none that a price could be taken of.
+                let size = |value: f64| (value > 0.0).then_some(value);
+                made.push(advise_app(
+                    &AppInput {
+                        app: id,
+                        replicas: match read {
+                            Some(read) => Ok(read.replicas),
+                            None => Err(why.as_deref().unwrap_or_default()),
+                        },
+                        subject: document.subject(id),
+                        rules: &rules,
+                        prices: &estate.scaling.prices,
+                        location: read.map_or("", |read| read.location.as_str()),
+                        vcpu: read.and_then(|read| size(read.vcpu)),
+                        gib: read.and_then(|read| size(read.gib)),
+                    },
+                    now,
+                ));
+            }
+            Ok(made)
+        }
+    }
+}
+
+async fn supply(azure: &Azure, id: &ResourceId, account: &cosmos::Account) -> Supply {
+    if account.serverless {
+        return Supply::Serverless;
+    }
+    match cosmos::throughput(azure, id).await {
+        Ok(Some(throughput)) => Supply::Own(throughput),
+        Ok(None) => Supply::Shared,
+        Err(error) => Supply::Unread(error.to_string()),
+    }
+}
+
+/// Keeps recommendations in the place of older ones. If two are made at once, the newer stays.
+///
+/// Errors: the store.
+pub async fn keep(app: &App, advised: &Advised) -> Result<(), StoreError> {
+    let store = app.store()?;
+    loop {
+        let there = store.get::<Advised>(PATH).await?;
+        let written = match there {
+            None => store.create(PATH, advised).await? != Created::Exists,
+            Some(there) if there.value.made > advised.made => true,
+            Some(there) => match store.replace(PATH, advised, &there.etag, None).await {
+                Ok(_) => true,
+                Err(StoreError::Conflict(_)) => false,
+                Err(error) => return Err(error),
+            },
+        };
+        if written {
+            return Ok(());
+        }
+    }
+}
+
+/// What was recommended last; `None`: nothing yet.
+///
+/// Errors: the store.
+pub async fn last(app: &App) -> Result<Option<Advised>, StoreError> {
+    let there = app.store()?.get::<Advised>(PATH).await?;
+    Ok(there.map(|there| there.value))
+}
+
+/// What is kept of each place, in the order of the estate.
+///
+/// Errors: the estate or the store.
+pub async fn documents(app: &App) -> anyhow::Result<Vec<(Place, Document)>> {
+    let mut all = Vec::new();
+    for place in places(app.estate()?) {
+        let document = read(app, &place).await?.map(|stored| stored.value);
+        all.push((place, document.unwrap_or_default()));
+    }
+    Ok(all)
+}
