@@ -91,6 +91,9 @@ async fn scale(
         findings.extend(looked.findings);
         later = looked.later;
         judged = looked.judged;
+        if !dry_run {
+            move_first(app, journal, run, &settled, &mut judged).await?;
+        }
         judge::sort(&mut judged);
         let mut room = Room::new(app.estate()?);
         for one in &mut judged {
@@ -117,12 +120,12 @@ async fn scale(
     let notes = changes::apply(app, journal, run, proposed, SCALING, dry_run).await?;
     if !dry_run {
         let mut came = came_of_notes(app.estate()?, &decided, &notes, app.clock.now());
-        came.extend(settled);
         for one in &came {
             if matches!(one.outcome, Outcome::Verified { .. }) {
                 recovery::move_requests(app, journal, run, &one.change, SCALING).await?;
             }
         }
+        came.extend(settled);
         // Last: whoever dies before does all of this once more.
         remember(app, run, &judged, &decided, &came).await?;
     }
@@ -139,6 +142,32 @@ async fn scale(
     let notes: Vec<ChangeNote> = run.changes.clone();
     result.tell(&notes);
     Ok((result, decided))
+}
+
+/// Lets requests follow to what a change made that somebody approved since. Nothing else is proposed
+/// for such an app in the same run: an open change would be in the way, and another rollout would be
+/// one on top of it.
+async fn move_first(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    settled: &[Came],
+    judged: &mut [Judged],
+) -> anyhow::Result<()> {
+    for came in settled {
+        if !matches!(came.outcome, Outcome::Verified { .. }) {
+            continue;
+        }
+        let moved = recovery::move_requests(app, journal, run, &came.change, SCALING).await?;
+        let on = &came.change.resource;
+        if moved.is_some()
+            && let Some(one) = judged.iter_mut().find(|one| one.resource == *on)
+            && one.change.take().is_some()
+        {
+            one.why.push_str("; its requests are moved first");
+        }
+    }
+    Ok(())
 }
 
 /// The changes that a run has proposed itself; it may have taken an older one off the table, too.

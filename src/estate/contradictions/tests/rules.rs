@@ -47,10 +47,16 @@ fn rules_that_nothing_answers_are_found() {
                 scale(e, "request-units");
                 level(e).above = Above::Percent(Thousandths(75_000));
             },
-            &[(
-                NeverAnswered,
-                "rules[6].levels has medium from 75 % on, and scaling gives more only above 80 %",
-            )],
+            &[
+                (
+                    NeverAnswered,
+                    "rules[6].levels has medium from 75 % on, and scaling gives more only above 80 %",
+                ),
+                (
+                    AlwaysFires,
+                    "rules[6].levels has medium from 75 % on, and scaling aims for 80 %",
+                ),
+            ],
         ),
         (
             "later than it was calm",

@@ -79,7 +79,7 @@ fn thresholds_that_never_or_always_fire_are_found() {
             &[("above_percent = 80, for = 2", "above_percent = 70, for = 2")],
             &[(
                 AlwaysFires,
-                "rules[6].levels has medium from 70 % on, and scaling aims for 70 %",
+                "rules[6].levels has medium from 70 % on, and scaling aims for 80 %",
             )],
         ),
         (
