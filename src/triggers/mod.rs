@@ -120,6 +120,7 @@ pub fn guarded(functions: Router) -> Router {
                 "this page does not take that method",
             )
         })
+        .layer(axum::middleware::from_fn(web::without_body))
         .layer(axum::middleware::from_fn(web::same_origin))
         .layer(DefaultBodyLimit::max(web::MOST_BODY_BYTES))
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -125,6 +126,24 @@ pub(super) async fn same_origin(request: Request, next: Next) -> Response {
         return super::incidents::refusal(request.headers(), problem);
     }
     next.run(request).await
+}
+
+/// A body that nobody wants is read to its end all the same, so far as that is reasonable: whoever
+/// still sends it while it is answered would lose the answer with the connection.
+pub(super) async fn without_body(request: Request, next: Next) -> Response {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let mut pieces = body.into_data_stream();
+    let mut left = 4 * MOST_BODY_BYTES;
+    while let Some(Ok(piece)) = pieces.next().await {
+        left = left.saturating_sub(piece.len());
+        if left == 0 {
+            break;
+        }
+    }
+    next.run(Request::from_parts(parts, Body::empty())).await
 }
 
 /// Anonymous, so it says nothing but the version.

@@ -275,3 +275,27 @@ async fn a_run_that_ten_processes_died_over_is_given_up_and_told() {
     assert_eq!(runs["waiting"], 0);
     assert_eq!(runs["runs"][0]["id"], run.as_str());
 }
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_costs_nobody_the_answer() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let world = World::start().await;
+    let base = world.handler(Clock::System).await;
+    let address = base.trim_start_matches("http://");
+    let body = vec![b'x'; 2 * 1024 * 1024];
+    for page in ["health", "runs", "capacity", "no-such-page"].repeat(5) {
+        let mut stream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection");
+        let head = format!(
+            "GET /api/{page} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.expect("the head");
+        // All of it before the answer is looked at.
+        stream.write_all(&body).await.expect("the body is taken");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("the answer");
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{page}");
+    }
+}
