@@ -1,15 +1,14 @@
 //! Capacity: forecasts from metrics, recommendations, weekly maintenance, the page.
 
 mod browser;
+mod trends;
 mod web;
 
-use std::sync::Arc;
 use std::time::Duration as Wait;
 
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
 use poolkeeper::app::{App, Clock};
 use poolkeeper::domain::ResourceId;
-use poolkeeper::local::simulator::LogsTable;
 use poolkeeper::operations::capacity::advise::Advice;
 use poolkeeper::operations::capacity::{
     Ahead, Document, Measure, Refreshed, advise, documents, keep, last, refresh,
@@ -17,7 +16,6 @@ use poolkeeper::operations::capacity::{
 use serde_json::{Value, json};
 
 use crate::changes::worked;
-use crate::engine::table;
 use crate::world::World;
 
 const LONG: Wait = Wait::from_secs(120);
@@ -353,162 +351,4 @@ async fn older_recommendations_do_not_take_the_place_of_newer_ones() {
     older.recommendations.clear();
     keep(&app, &older).await.expect("kept");
     assert_eq!(last(&app).await.expect("the store"), Some(newer));
-}
-
-/// Days of requests: subject, and a day's requests, failures and P95.
-type Week = fn(i64) -> (i64, i64, f64);
-
-fn trend(until: DateTime<Utc>, subjects: &[(&str, Week)]) -> LogsTable {
-    let columns = [
-        ("Subject", "string"),
-        ("Time", "datetime"),
-        ("Requests", "long"),
-        ("Failed", "long"),
-        ("P95Ms", "real"),
-        ("Records", "long"),
-    ];
-    let last = until.duration_trunc(Duration::days(1)).expect("a day");
-    let mut rows = Vec::new();
-    for (subject, of_day) in subjects {
-        for day in 0..28 {
-            let (requests, failed, p95) = of_day(day);
-            let time = (last - Duration::days(28 - day)).to_rfc3339();
-            rows.push(vec![
-                json!(subject),
-                json!(time),
-                json!(requests),
-                json!(failed),
-                json!(p95),
-                json!(requests),
-            ]);
-        }
-    }
-    table(&columns, rows)
-}
-
-#[tokio::test]
-async fn weekly_maintenance_tells_what_has_become_worse_by_operation_and_by_tenant() {
-    let world = World::start().await;
-    let at = now(&world);
-    let steady: fn(i64) -> (i64, i64, f64) = |day| (5000, 1, 200.0 + (day % 3) as f64);
-    let slower: fn(i64) -> (i64, i64, f64) = |day| {
-        (
-            1000,
-            1,
-            if day >= 21 {
-                900.0
-            } else {
-                300.0 + (day % 4) as f64
-            },
-        )
-    };
-    let failing: fn(i64) -> (i64, i64, f64) = |day| (2000, if day >= 21 { 60 } else { 2 }, 150.0);
-    let operations = trend(at, &[("GET /threads", steady), ("POST /runs", slower)]);
-    let tenants = trend(at, &[("tenant-a", steady), ("tenant-b", failing)]);
-    world.answers.when("let by_tenant_ = false", Ok(operations));
-    world.answers.when("let by_tenant_ = true", Ok(tenants));
-    let base = world.handler(Clock::Fixed(at)).await;
-    let run = weekly(&world, &base, "task=analyze_performance_trends").await;
-    let report = task(&run, "analyze_performance_trends");
-    let told: Vec<(&str, &str)> = report["findings"]
-        .as_array()
-        .expect("findings")
-        .iter()
-        .map(|one| {
-            (
-                one["code"].as_str().expect("a code"),
-                one["message"].as_str().expect("a message"),
-            )
-        })
-        .collect();
-    let since = (at.duration_trunc(Duration::days(1)).expect("a day") - Duration::days(7))
-        .format("%Y-%m-%d");
-    assert_eq!(
-        told,
-        [
-            (
-                "performance-worse",
-                "operation POST /runs: 95 of 100 requests within 900 ms in the last 7 days (7000 requests, 7 \
-                 days), 301 ms in the 21 days before"
-            ),
-            (
-                "performance-changed",
-                format!("operation POST /runs: 95 of 100 requests within 900 ms since {since} (UTC), 301 ms before that").as_str()
-            ),
-            (
-                "performance-worse",
-                "tenant tenant-b: failures of the service 3.00 % in the last 7 days (14000 requests, 7 days), \
-                 0.10 % in the 21 days before"
-            ),
-            (
-                "performance-changed",
-                format!("tenant tenant-b: failures of the service 3.00 % since {since} (UTC), 0.10 % before that").as_str()
-            ),
-        ]
-    );
-    assert_eq!(report["counts"]["operations"], 2);
-    let asked = world.answers.asked();
-    assert_eq!(asked.len(), 2, "one question each");
-}
-
-#[tokio::test]
-async fn a_workspace_that_says_nothing_or_cannot_be_asked_is_a_finding() {
-    let world = World::start().await;
-    let at = now(&world);
-    let base = world.handler(Clock::Fixed(at)).await;
-    world
-        .answers
-        .when("let by_tenant_ = false", Ok(trend(at, &[])));
-    world.answers.when(
-        "let by_tenant_ = true",
-        Ok(table(&[("Other", "string")], vec![vec![json!("x")]])),
-    );
-    let run = weekly(&world, &base, "task=analyze_performance_trends").await;
-    let report = task(&run, "analyze_performance_trends");
-    let findings = report["findings"].as_array().expect("findings");
-    assert_eq!(findings[0]["code"], "performance-no-data", "{report}");
-    assert_eq!(
-        findings[0]["message"],
-        "no data: no request of an operation was logged in 28 days"
-    );
-    assert_eq!(findings[1]["code"], "performance-unread", "{report}");
-    assert_eq!(report["state"], "succeeded_with_findings");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_weekly_tasks_are_due_on_sunday_and_none_stops_the_other() {
-    let world = World::start_with(Arc::new(Silent)).await;
-    let at = now(&world);
-    let base = world.handler(Clock::Fixed(at)).await;
-    let run = weekly(&world, &base, "").await;
-    let states: Vec<(&str, &str)> = [
-        "analyze_performance_trends",
-        "update_capacity_recommendations",
-    ]
-    .into_iter()
-    .map(|name| (name, task(&run, name)["state"].as_str().expect("a state")))
-    .collect();
-    assert_eq!(
-        states,
-        [
-            ("analyze_performance_trends", "succeeded_with_findings"),
-            ("update_capacity_recommendations", "succeeded_with_findings"),
-        ]
-    );
-}
-
-/// An engine that refuses every query.
-struct Silent;
-
-impl poolkeeper::local::simulator::QueryEngine for Silent {
-    fn run(
-        &self,
-        _query: &poolkeeper::local::simulator::LogsQuery,
-    ) -> Result<LogsTable, poolkeeper::local::simulator::LogsError> {
-        Err(poolkeeper::local::simulator::LogsError {
-            kind: poolkeeper::local::simulator::LogsErrorKind::Limit,
-            message: "not now".into(),
-            place: None,
-        })
-    }
 }

@@ -149,9 +149,10 @@ fn a_cost_job_that_halves_what_the_autoscaler_doubles_is_a_second_writer() {
 #[test]
 fn what_is_written_once_is_told_once_with_its_line() {
     let found = found("all containers", &[("up_percent = 80", "up_percent = 100")]);
-    let [one] = found.as_slice() else {
+    let [one, answer] = found.as_slice() else {
         panic!("{found:?}")
     };
+    assert_eq!(answer.kind, ContradictionKind::NeverAnswered);
     let line = SHIPPED.lines().position(|line| line == "up_percent = 80");
     assert_eq!(one.problem.line, line.map(|line| line + 1));
     let json = serde_json::to_value(one).expect("JSON");

@@ -73,8 +73,8 @@ pub struct ContainerFacts {
     pub heaviest: Option<Share>,
     /// GB of data and index.
     pub storage_gb: Option<f64>,
-    /// The most RU/s that are expected within the time that the rules look ahead, at the upper end
-    /// of what is likely; `None` without a forecast.
+    /// The most RU/s that are expected in the busy minutes within the time that the rules look ahead;
+    /// `None` without a forecast.
     pub ahead: Option<f64>,
     pub past: Past,
 }

@@ -115,27 +115,37 @@ pub fn rounded(value: f64) -> f64 {
     }
 }
 
-/// How much more the busiest minute of an hour needs than the hour's mean.
+/// How much more the busy minutes of an hour need than the hour's mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Busy {
-    /// 1 and more; 1 where nothing could be learned.
+    /// Of the busiest minute, in nine of ten busy hours: what capacity is planned by. 1 and more; 1 where
+    /// nothing could be learned.
     pub factor: f64,
+    /// Of the minute that 95 of 100 are not above, in the middle one of all hours: what a tick goes by,
+    /// which can put right in minutes what it bought too little of.
+    #[serde(default = "one")]
+    pub usual: f64,
     /// The hours that it was learned from; 0: nothing could be learned.
     pub hours: usize,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl Default for Busy {
     fn default() -> Self {
         Self {
             factor: 1.0,
+            usual: 1.0,
             hours: 0,
         }
     }
 }
 
 impl Busy {
-    /// Learns it from the minutes of the last day: of the busier half of its hours, what nine in ten do
-    /// not exceed.
+    /// Learns it from the minutes of the last day; its busiest minutes only from the busier half of its
+    /// hours.
     ///
     /// Why from minutes and not from the hourly maximum of `NormalizedRUConsumption`: that is the
     /// fullest partition in its fullest second, so one hot key or one refused burst would be bought
@@ -149,23 +159,27 @@ impl Busy {
             }
         }
         // The mean is that of the hour as it is told as a whole, minutes without a value included.
-        let mut known: Vec<(f64, f64)> = hours
-            .values()
+        let mut known: Vec<(f64, Vec<f64>)> = hours
+            .into_values()
             .filter(|values| values.len() >= LEAST_MINUTES)
-            .map(|values| {
-                let most = values.iter().copied().fold(0.0, f64::max);
-                (values.iter().sum::<f64>() / 60.0, most)
-            })
+            .map(|values| (values.iter().sum::<f64>() / 60.0, values))
             .filter(|(mean, _)| *mean > 0.0)
             .collect();
         if known.len() < LEAST_HOURS {
             return Self::default();
         }
         known.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let busy = &known[..known.len().div_ceil(2)];
-        let ratios = busy.iter().map(|(mean, most)| most / mean).collect();
+        let ratios = |hours: &[(f64, Vec<f64>)], share: f64| -> Vec<f64> {
+            let hours = hours.iter();
+            hours
+                .map(|(mean, values)| quantile(values.clone(), share) / mean)
+                .collect()
+        };
+        let busy = ratios(&known[..known.len().div_ceil(2)], 1.0);
+        let factor = |ratio: f64| rounded(ratio.clamp(1.0, MOST_FACTOR));
         Self {
-            factor: rounded(quantile(ratios, 0.9).clamp(1.0, MOST_FACTOR)),
+            factor: factor(quantile(busy, 0.9)),
+            usual: factor(median(ratios(&known, 0.95))),
             hours: known.len(),
         }
     }
@@ -255,6 +269,7 @@ mod tests {
         assert_eq!((even.factor, even.hours), (1.0, 24));
         let peaks = Busy::learn(&day(&|_| 200.0));
         assert!((peaks.factor - 200.0 / (6100.0 / 60.0)).abs() < 0.001);
+        assert_eq!(peaks.usual, 1.0, "one minute of sixty is not usual");
         // One hour of twelve went wild: it is not bought for all others.
         let wild = Busy::learn(&day(&|h| if h == 5 { 3000.0 } else { 200.0 }));
         assert!((wild.factor - peaks.factor).abs() < 0.001, "{wild:?}");

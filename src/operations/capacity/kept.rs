@@ -204,11 +204,36 @@ pub struct Ahead {
     hours: BTreeMap<String, Needs>,
 }
 
-/// RU/s hour by hour, at the upper end of what is likely, in the busy minute.
+/// What will be needed, hour by hour: the forecast, in the usual busy minutes of an hour.
 #[derive(Debug, Clone, PartialEq)]
-struct Needs {
+pub struct Needs {
     start: DateTime<Utc>,
     hours: Vec<f64>,
+}
+
+impl Needs {
+    /// By a forecast of the hours from `start`, and by how much more minutes need than their hour.
+    #[must_use]
+    pub fn new(start: DateTime<Utc>, forecast: &[f64], busy: &Busy) -> Self {
+        Self {
+            start,
+            hours: forecast.iter().map(|hour| hour * busy.usual).collect(),
+        }
+    }
+
+    /// The most that is needed between two times; `None` unless all of that time was forecast.
+    #[must_use]
+    pub fn most(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<f64> {
+        if from < self.start || until < from {
+            return None;
+        }
+        let first = usize::try_from((from - self.start).num_hours()).ok()?;
+        // The hour in which it ends counts, unless it ends where that begins.
+        let last = usize::try_from((until - self.start - Duration::nanoseconds(1)).num_hours());
+        let last = last.unwrap_or(0).max(first);
+        let hours = self.hours.get(first..=last)?;
+        hours.iter().copied().reduce(f64::max)
+    }
 }
 
 impl Ahead {
@@ -238,19 +263,14 @@ impl Ahead {
                 continue;
             };
             if let Some(coming) = &kept.coming {
-                let factor = kept.busy.factor;
-                let needs = Needs {
-                    start: coming.start,
-                    hours: coming.upper.iter().map(|upper| upper * factor).collect(),
-                };
+                let needs = Needs::new(coming.start, &coming.forecast, &kept.busy);
                 hours.insert(subject.resource.as_str().to_ascii_lowercase(), needs);
             }
         }
         Self { hours }
     }
 
-    /// The most RU/s that are needed between two times, at the upper end of what is likely; `None` unless
-    /// all of that time was forecast.
+    /// The most RU/s that are needed between two times; `None` unless all of that time was forecast.
     #[must_use]
     pub fn need(
         &self,
@@ -259,15 +279,7 @@ impl Ahead {
         until: DateTime<Utc>,
     ) -> Option<f64> {
         let needs = self.hours.get(&resource.as_str().to_ascii_lowercase())?;
-        let first = usize::try_from((from - needs.start).num_hours()).ok()?;
-        if from < needs.start || until < from {
-            return None;
-        }
-        // The hour in which it ends counts, unless it ends where that begins.
-        let last = usize::try_from((until - needs.start - Duration::nanoseconds(1)).num_hours());
-        let last = last.unwrap_or(0).max(first);
-        let hours = needs.hours.get(first..=last)?;
-        hours.iter().copied().reduce(f64::max)
+        needs.most(from, until)
     }
 }
 
@@ -311,7 +323,8 @@ mod tests {
                     coming: Some(coming("2026-11-01T00:00:00Z", &[100.0, 400.0, 200.0, 50.0])),
                     why_not: None,
                     busy: Busy {
-                        factor: 1.5,
+                        factor: 3.0,
+                        usual: 1.5,
                         hours: 24,
                     },
                 }],

@@ -17,6 +17,6 @@ mod places;
 mod refresh;
 
 pub use advised::{Advised, advise, documents, keep, last};
-pub use kept::{Ahead, Candidate, Coming, Document, Kept, Measure, STALE, Shift, Subject};
+pub use kept::{Ahead, Candidate, Coming, Document, Kept, Measure, Needs, STALE, Shift, Subject};
 pub use places::{Container, Place, PlaceKind, places};
 pub use refresh::{RENEWED, Refreshed, refresh};

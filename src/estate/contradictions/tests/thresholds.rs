@@ -16,7 +16,13 @@ fn thresholds_that_never_or_always_fire_are_found() {
         (
             "fuller than full",
             &[("up_percent = 80", "up_percent = 100")][..],
-            &[(NeverFires, "scaling.cosmos.up_percent is 100: the fullest")][..],
+            &[
+                (NeverFires, "scaling.cosmos.up_percent is 100: the fullest"),
+                (
+                    NeverAnswered,
+                    "rules[6].levels has medium from 80 % on, and scaling gives more only above 100 %",
+                ),
+            ][..],
         ),
         (
             "of one container, where it is written",
@@ -77,10 +83,16 @@ fn thresholds_that_never_or_always_fire_are_found() {
         (
             "an alert for what is aimed for",
             &[("above_percent = 80, for = 2", "above_percent = 70, for = 2")],
-            &[(
-                AlwaysFires,
-                "rules[6].levels has medium from 70 % on, and scaling aims for 80 %",
-            )],
+            &[
+                (
+                    NeverAnswered,
+                    "rules[6].levels has medium from 70 % on, and scaling gives more only above 80 %",
+                ),
+                (
+                    AlwaysFires,
+                    "rules[6].levels has medium from 70 % on, and scaling aims for 80 %",
+                ),
+            ],
         ),
         (
             "a container says otherwise what is aimed for",

@@ -1,99 +1,65 @@
-//! What the forecast knew at the time: made of what had come before, and nothing else.
+//! What the forecast knew at the time: made of what had been served before, and nothing else, in the
+//! same way as live.
 
-use chrono::{DateTime, Duration, DurationRound as _, Timelike as _, Utc};
+use chrono::{DateTime, Duration, DurationRound as _, Utc};
 use chrono_tz::Tz;
 
-use super::load::Load;
-use crate::operations::capacity::forecast::{self, Hour};
+use super::rivals::Seen;
+use crate::operations::capacity::forecast;
+use crate::operations::capacity::hourly::{Busy, Hourly};
+use crate::operations::capacity::{Needs, RENEWED};
 
-/// A forecast is made each so many hours.
-const EVERY: u32 = 6;
 /// From so many days at most.
 const DAYS: i64 = 30;
 /// The busy minutes of an hour are learned from so many hours.
-const HOURS: usize = 72;
+const HOURS: i64 = 24;
 
-pub(super) struct Forecaster<'a> {
-    load: &'a Load,
+pub(super) struct Forecaster {
     zone: Tz,
-    /// Means of whole hours, with the 95th of a hundred of their minutes by their mean.
-    hours: Vec<(DateTime<Utc>, f64, f64)>,
-    made: Vec<Hour>,
-    /// When it was made, and how much more busy minutes are than an hour's mean.
-    last: Option<(DateTime<Utc>, f64)>,
+    /// When one was last tried, and what it said.
+    last: Option<(DateTime<Utc>, Option<Needs>)>,
 }
 
-impl<'a> Forecaster<'a> {
-    pub(super) fn new(load: &'a Load, zone: Tz) -> Self {
-        let into = load.from.minute() as usize;
-        let skip = (60 - into) % 60;
-        let whole = load.minutes.get(skip..).unwrap_or_default();
-        let hours = whole
-            .chunks_exact(60)
-            .enumerate()
-            .filter_map(|(hour, minutes)| {
-                let mut known: Vec<f64> = minutes.iter().flatten().copied().collect();
-                // An hour that was hardly measured is a gap.
-                if known.len() < 30 {
-                    return None;
-                }
-                let mean = known.iter().sum::<f64>() / known.len() as f64;
-                known.sort_by(f64::total_cmp);
-                let busy = known[known.len() * 95 / 100];
-                let more = if mean > 0.0 { busy / mean } else { 1.0 };
-                Some((load.at(skip + hour * 60), mean, more))
-            });
-        Self {
-            load,
-            zone,
-            hours: hours.collect(),
-            made: Vec::new(),
-            last: None,
-        }
+impl Forecaster {
+    pub(super) fn new(zone: Tz) -> Self {
+        Self { zone, last: None }
     }
 
-    /// The most RU/s that are expected in the busy minutes from `now` until `until`; `None` without
-    /// enough of a past.
-    pub(super) fn need(&mut self, now: DateTime<Utc>, until: DateTime<Utc>) -> Option<f64> {
-        let hour = now.duration_trunc(Duration::hours(1)).ok()?;
+    /// The most RU/s that are expected in the busy minutes from `now` until `until`, by what was seen so
+    /// far; `None` without enough of a past.
+    pub(super) fn need(
+        &mut self,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        seen: &[Seen],
+    ) -> Option<f64> {
         let due = self
             .last
-            .is_none_or(|(at, _)| hour >= at + Duration::hours(EVERY.into()));
-        if due && hour > self.load.from {
-            self.renew(hour);
+            .as_ref()
+            .is_none_or(|(at, _)| now >= *at + RENEWED);
+        if due {
+            // On the hour, so that a minute that was missed does not move all that come after.
+            let hour = now.duration_trunc(Duration::hours(1)).ok()?;
+            self.last = Some((hour, renewed(now, self.zone, seen)));
         }
-        let more = self.last?.1;
-        let within = self
-            .made
-            .iter()
-            .filter(|h| h.at + Duration::hours(1) > now && h.at < until);
-        let most = within.map(|h| h.forecast).reduce(f64::max)?;
-        Some(most * more)
+        self.last.as_ref()?.1.as_ref()?.most(now, until)
     }
+}
 
-    fn renew(&mut self, hour: DateTime<Utc>) {
-        let known = self.hours.partition_point(|(at, ..)| *at < hour);
-        let past = &self.hours[..known];
-        let points: Vec<(DateTime<Utc>, f64)> = past
-            .iter()
-            .filter(|(at, ..)| *at >= hour - Duration::days(DAYS))
-            .map(|(at, mean, _)| (*at, *mean))
-            .collect();
-        let end = points.last().map(|(at, _)| *at + Duration::hours(1));
-        // What comes after a gap at the end is as far ahead as the gap is long.
-        let gap = end.map_or(0, |end| (hour - end).num_hours());
-        let horizon = usize::try_from(gap).unwrap_or(0) + EVERY as usize + 25;
-        self.made = forecast::forecast(&points, horizon.min(forecast::MOST_HORIZON), self.zone)
-            .map(|made| made.hours)
-            .unwrap_or_default();
-        let mut more: Vec<f64> = past
-            .iter()
-            .rev()
-            .take(HOURS)
-            .map(|(.., more)| *more)
-            .collect();
-        more.sort_by(f64::total_cmp);
-        let middle = more.get(more.len() / 2).copied().unwrap_or(1.0);
-        self.last = Some((hour, middle));
-    }
+fn renewed(now: DateTime<Utc>, zone: Tz, seen: &[Seen]) -> Option<Needs> {
+    let since = |ago: Duration| {
+        let first = seen.partition_point(|(at, ..)| *at < now - ago);
+        let known = seen[first..].iter();
+        let served = known.filter_map(|(at, measured, _)| Some((*at, measured.as_ref()?.served)));
+        served.collect::<Vec<(DateTime<Utc>, f64)>>()
+    };
+    let history = Hourly::new(&since(Duration::days(DAYS)), now)?;
+    // As far as it is asked for before it is renewed, whatever is missing at the end.
+    let end = history.start + Duration::hours(history.values.len() as i64);
+    let hours = (now + RENEWED + Duration::hours(25) - end).num_hours();
+    let horizon = usize::try_from(hours).ok()?.min(forecast::MOST_HORIZON);
+    let made = forecast::forecast(&history.points(), horizon, zone).ok()?;
+    let hours: Vec<f64> = made.hours.iter().map(|hour| hour.forecast).collect();
+    let busy = Busy::learn(&since(Duration::hours(HOURS)));
+    Some(Needs::new(made.hours.first()?.at, &hours, &busy))
 }

@@ -133,13 +133,7 @@ pub struct Count {
 #[must_use]
 pub fn replay(scene: &Scene, policy: &Policy, other: Option<&Policy>) -> Report {
     let ours = |policy: &Policy| {
-        let rival = Ours::new(
-            &scene.load,
-            policy.zone,
-            policy.rules,
-            policy.cooldown,
-            scene.approves,
-        );
+        let rival = Ours::new(policy.zone, policy.rules, policy.cooldown, scene.approves);
         run(scene, &policy.name, policy, rival)
     };
     let most = policy.rules.most;

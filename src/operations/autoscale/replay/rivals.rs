@@ -128,21 +128,20 @@ impl Rival for Oracle<'_> {
 }
 
 /// The rules of an estate, by the very function that decides live.
-pub(super) struct Ours<'a> {
+pub(super) struct Ours {
     rules: ThroughputRules,
     cooldown: Duration,
     /// Whether somebody approves what is asked first.
     approves: bool,
-    forecaster: Forecaster<'a>,
+    forecaster: Forecaster,
     resource: ResourceId,
     changed: Vec<DateTime<Utc>>,
     past: Past,
     held: BTreeMap<&'static str, u64>,
 }
 
-impl<'a> Ours<'a> {
+impl Ours {
     pub(super) fn new(
-        load: &'a Load,
         zone: Tz,
         rules: ThroughputRules,
         cooldown: Duration,
@@ -158,7 +157,7 @@ impl<'a> Ours<'a> {
             rules,
             cooldown,
             approves,
-            forecaster: Forecaster::new(load, zone),
+            forecaster: Forecaster::new(zone),
             resource: account
                 .child("sqlDatabases", "replay")
                 .child("containers", "replay"),
@@ -173,7 +172,7 @@ impl<'a> Ours<'a> {
     }
 }
 
-impl Rival for Ours<'_> {
+impl Rival for Ours {
     fn held(&self) -> BTreeMap<&'static str, u64> {
         self.held.clone()
     }
@@ -191,7 +190,7 @@ impl Rival for Ours<'_> {
             ranges: ranges(minutes),
             heaviest: None,
             storage_gb: None,
-            ahead: self.forecaster.need(now, now + self.rules.ahead),
+            ahead: self.forecaster.need(now, now + self.rules.ahead, seen),
             past: self.past.clone(),
         };
         let decision = decide::container(&facts, &self.rules, now);

@@ -40,7 +40,11 @@ fn kept(measure: Measure, values: &[f64], wide: f64, factor: f64) -> Kept {
         history: None,
         coming: Some(coming_from(values, wide)),
         why_not: None,
-        busy: Busy { factor, hours: 24 },
+        busy: Busy {
+            factor,
+            hours: 24,
+            ..Busy::default()
+        },
     }
 }
 
