@@ -295,7 +295,7 @@ pub(super) async fn take(
     change: &Change,
 ) -> anyhow::Result<Option<(Lease, Stored<ResourceDocument>)>> {
     let store = app.store()?;
-    let path = ResourceDocument::path(&change.resource);
+    let path = ResourceDocument::path(change.kind(), &change.resource);
     let fresh = ResourceDocument {
         resource: change.resource.clone(),
         fence: 0,

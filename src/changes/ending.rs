@@ -30,7 +30,8 @@ pub async fn reject(
     settle(app, run, &record.id, &outcome, true).await?;
     let Some((lease, stored)) = take(app, &record.change).await? else {
         // The run is taken up again: what was rejected must not block others.
-        return Err(Error::NotOurs(ResourceDocument::path(&record.change.resource)).into());
+        let path = ResourceDocument::path(record.change.kind(), &record.change.resource);
+        return Err(Error::NotOurs(path).into());
     };
     let mut document = stored.value;
     let owner = document.owner.as_ref();

@@ -86,9 +86,24 @@ impl Fenced for ResourceDocument {
 }
 
 impl ResourceDocument {
-    pub(super) fn path(resource: &ResourceId) -> String {
-        let name = Hash::of(resource.as_str().to_ascii_lowercase().as_bytes());
-        format!("resources/{}.json", &name.as_str()[..32])
+    /// Where it lies. What does not touch the same thing does not wait for each other: how a container
+    /// is indexed and how much throughput it has are two documents.
+    pub(super) fn path(kind: ChangeKind, resource: &ResourceId) -> String {
+        let mut name = resource.as_str().to_ascii_lowercase();
+        match kind {
+            ChangeKind::CosmosIndexing => name.push_str(" indexing"),
+            ChangeKind::CosmosThroughput
+            | ChangeKind::AppReplicas
+            | ChangeKind::AppScaleRules
+            | ChangeKind::AppRestart
+            | ChangeKind::AppTraffic
+            | ChangeKind::CacheFlush
+            | ChangeKind::LogDeletion => {}
+        }
+        format!(
+            "resources/{}.json",
+            &Hash::of(name.as_bytes()).as_str()[..32]
+        )
     }
 }
 
@@ -102,9 +117,14 @@ pub async fn find(app: &App, id: &ChangeId) -> Result<Option<ChangeRecord>, Erro
     Ok(stored.map(|s| s.value.seen_at(app.clock.now())))
 }
 
-/// The change of a resource that waits for a decision, if there is one.
-pub async fn open_on(app: &App, resource: &ResourceId) -> Result<Option<ChangeRecord>, Error> {
-    let path = ResourceDocument::path(resource);
+/// The change of a resource that waits for a decision and stands in the way of one of this kind, if
+/// there is one.
+pub async fn open_on(
+    app: &App,
+    kind: ChangeKind,
+    resource: &ResourceId,
+) -> Result<Option<ChangeRecord>, Error> {
+    let path = ResourceDocument::path(kind, resource);
     let Some(document) = app.store()?.get::<ResourceDocument>(&path).await? else {
         return Ok(None);
     };

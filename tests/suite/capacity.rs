@@ -58,7 +58,8 @@ async fn a_week_is_forecast_from_metrics_kept_and_renewed_when_it_is_old() {
     let world = World::start().await;
     let at = now(&world);
     let app = app_at(&world, at);
-    assert_eq!(Ahead::read(&app).await.expect("none"), Ahead::default());
+    let none = (Ahead::default(), Vec::new());
+    assert_eq!(Ahead::read(&app).await.expect("none"), none);
     let first = renewed(&app).await;
     assert_eq!(
         (first.made, first.failed, first.left),
@@ -112,7 +113,7 @@ async fn a_week_is_forecast_from_metrics_kept_and_renewed_when_it_is_old() {
         history.values.iter().flatten().copied().fold(0.0, f64::max)
     };
     assert!(peak(&database()) < peak(&container("messages")) / 4.0);
-    let ahead = Ahead::read(&app).await.expect("what is ahead");
+    let (ahead, _) = Ahead::read(&app).await.expect("what is ahead");
     let soon = |name: &str| ahead.need(&container(name), at, at + Duration::hours(2));
     let (threads, messages) = (soon("threads"), soon("messages"));
     let threads = threads.expect("forecast");
@@ -130,6 +131,28 @@ async fn a_week_is_forecast_from_metrics_kept_and_renewed_when_it_is_old() {
     assert_eq!(renewed(&later).await.made, 2);
     let document = of_cosmos(&later).await;
     assert_eq!(document.made, Some(at + Duration::hours(6)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forecast_that_cannot_be_read_is_told_and_made_anew() {
+    let world = World::start().await;
+    let at = now(&world);
+    let app = app_at(&world, at);
+    let first = renewed(&app).await;
+    let store = app.store().expect("a store");
+    let kept = store.list_all("capacity/forecasts/").await.expect("kept");
+    for path in &kept {
+        store.delete(path).await.expect("gone");
+        let body = bytes::Bytes::from_static(b"{\"made\": 5}");
+        store.create_bytes(path, body).await.expect("damaged");
+    }
+    let (ahead, findings) = Ahead::read(&app).await.expect("what is ahead");
+    assert_eq!(ahead, Ahead::default());
+    assert_eq!(findings[0].code, "forecast-unreadable", "{findings:?}");
+    let again = renewed(&app).await;
+    assert_eq!((again.made, again.findings.len()), (first.made, kept.len()));
+    let (ahead, findings) = Ahead::read(&app).await.expect("what is ahead");
+    assert!(ahead != Ahead::default() && findings.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,7 +204,7 @@ async fn a_gap_stays_a_gap_and_too_short_a_history_is_told() {
         runs.why_not.as_deref(),
         Some("insufficient data: 72 hours, and at least 168 (7 days) are needed")
     );
-    let ahead = Ahead::read(&app).await.expect("what is ahead");
+    let (ahead, _) = Ahead::read(&app).await.expect("what is ahead");
     assert_eq!(ahead.need(&container("runs"), at, at), None);
     let advised = advise(&app).await.expect("recommendations");
     let of_runs = advised.of(&container("runs")).expect("a word");

@@ -12,6 +12,8 @@ pub enum Supply {
     Own(Throughput),
     /// That of its database, which is looked at by itself.
     Shared,
+    /// A database that has none: each of its containers has its own.
+    Dedicated,
     /// Nothing is provisioned.
     Serverless,
     /// Azure did not say; why.
@@ -53,7 +55,7 @@ pub struct Share {
 /// What is remembered of earlier changes of a container's throughput.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Past {
-    /// When scaling last gave more, and less.
+    /// When it was last given more, and less, by scaling or, as far as that was seen, by others.
     pub up: Option<DateTime<Utc>>,
     pub down: Option<DateTime<Utc>>,
     /// Changes of scaling within the last 24 hours.
@@ -67,8 +69,11 @@ pub struct ContainerFacts {
     pub supply: Supply,
     /// The newest 60 and some, in order of time; minutes that are missing were not told.
     pub minutes: Vec<Minute>,
-    /// Its partitions; empty if that is not told.
+    /// Its partitions; empty if that is not told, and not all of them if some were not.
     pub ranges: Vec<Range>,
+    /// How many there are; `None` if Azure does not say.
+    #[serde(default)]
+    pub partitions: Option<u32>,
     /// Whose load it is; `None` if logs do not say.
     pub heaviest: Option<Share>,
     /// GB of data and index.
@@ -115,6 +120,13 @@ pub struct AppFacts {
     pub replicas: Result<Replicas, String>,
     /// Another revision is on its way: nothing is changed meanwhile.
     pub rolling: bool,
+    /// It is not on its way any more, since it has failed: which, and as what.
+    #[serde(default)]
+    pub failed: Option<String>,
+    /// Where requests go, if not all of them go to the newest revision: what is changed is made from
+    /// that one's template, and would get them all.
+    #[serde(default)]
+    pub split: Option<String>,
     /// Its rules by utilization.
     pub rules: Vec<Capped>,
     pub minutes: Vec<AppMinute>,

@@ -24,6 +24,8 @@ pub(super) struct Judged {
     pub(super) resource: ResourceId,
     /// What it has, for people.
     pub(super) has: String,
+    /// The same of a container.
+    pub(super) capacity: Option<Capacity>,
     /// The most that was used within the newest minutes, percent.
     pub(super) used: Option<f64>,
     pub(super) because: Because,
@@ -35,6 +37,11 @@ pub(super) struct Judged {
 }
 
 impl Judged {
+    /// Whether requests suffer, or will within minutes.
+    pub(super) fn is_urgent(&self) -> bool {
+        rank(self.because) <= 1
+    }
+
     /// What it is to be, for people.
     pub(super) fn to(&self) -> Option<String> {
         Some(match &self.change.as_ref()?.mutation {
@@ -58,6 +65,7 @@ pub(super) fn container(
     let has = match &facts.supply {
         Supply::Own(throughput) => throughput.capacity.to_string(),
         Supply::Shared => "what its database shares".into(),
+        Supply::Dedicated => "nothing that is shared".into(),
         Supply::Serverless => "serverless".into(),
         Supply::Unread(_) => "unknown".into(),
     };
@@ -75,10 +83,15 @@ pub(super) fn container(
     };
     let newest = facts.minutes.iter().rev().take(SHOWN);
     let used = newest.filter_map(|minute| minute.used).reduce(f64::max);
+    let capacity = match &facts.supply {
+        Supply::Own(throughput) => Some(throughput.capacity),
+        _ => None,
+    };
     let facts = (change.is_some() || !decision.findings.is_empty()).then(|| kept(facts));
     Judged {
         resource: gathered.facts.resource.clone(),
         has,
+        capacity,
         used,
         because: decision.because,
         why: decision.why,
@@ -153,6 +166,7 @@ pub(super) fn app(
             Ok(replicas) => replicas.to_string(),
             Err(_) => "unknown".into(),
         },
+        capacity: None,
         used,
         because: decision.because,
         why,
@@ -259,7 +273,7 @@ impl<'e> Room<'e> {
 fn rank(because: Because) -> u8 {
     match because {
         Because::Throttled | Because::Burst => 0,
-        Because::ForecastNeeds => 1,
+        Because::NeededSoon => 1,
         Because::OutsideLimits => 2,
         Because::Calm | Because::BurstOver => 3,
         _ => 4,
@@ -293,6 +307,7 @@ mod tests {
             change: Some(Change::new(resource.clone(), mutation, "busy")),
             resource,
             has: "1000 RU/s".into(),
+            capacity: None,
             used: Some(used),
             because,
             why: "busy".into(),
@@ -307,7 +322,7 @@ mod tests {
         let mut judged = vec![
             hot("calm", Because::Calm, 3.0),
             hot("warm", Because::Throttled, 85.0),
-            hot("soon", Because::ForecastNeeds, 40.0),
+            hot("soon", Because::NeededSoon, 40.0),
             hot("hottest", Because::Throttled, 100.0),
             hot("hot", Because::Throttled, 95.0),
         ];
@@ -345,6 +360,7 @@ mod tests {
                 }),
                 minutes: Vec::new(),
                 ranges: Vec::new(),
+                partitions: None,
                 heaviest: None,
                 storage_gb: None,
                 ahead: None,
@@ -352,7 +368,6 @@ mod tests {
             },
             location: "Japan East".into(),
             regions,
-            partitions: None,
         };
         let prices = &estate.scaling.prices;
         let manual = Capacity::Manual;

@@ -1,13 +1,15 @@
 //! Proposals that are open: the same is not proposed twice.
 
+use super::decide::Because;
 use super::judge::Judged;
 use crate::app::App;
 use crate::changes::{self, SCALING};
-use crate::domain::{Capacity, Change, Mutation};
+use crate::domain::{Capacity, Change, ChangeKind, Mutation};
 use crate::journal::{Journal, Run};
 
-/// Holds what is wanted against a proposal that is open: the same is not proposed twice, and one of
-/// ours that is wrong by now is taken off the table first.
+/// Holds what is wanted against a proposal that is open: the same is not proposed twice. One of ours
+/// that is wrong by now is taken off the table first, and so is anybody's of the same kind when
+/// requests suffer: nothing that waits for a person stands in the way of what cannot wait.
 pub(super) async fn settle_with_open(
     app: &App,
     journal: &mut Journal<'_>,
@@ -18,10 +20,12 @@ pub(super) async fn settle_with_open(
     let Some(change) = &one.change else {
         return Ok(());
     };
-    let Some(open) = changes::open_on(app, &one.resource).await? else {
+    let Some(open) = changes::open_on(app, change.kind(), &one.resource).await? else {
         return Ok(());
     };
-    if open.by == SCALING && is_overtaken(&open.change, change) && !dry_run {
+    let ours = open.by == SCALING && is_overtaken(&open.change, change);
+    let others = open.by != SCALING && open.change.kind() == change.kind() && one.is_urgent();
+    if (ours || others) && !dry_run {
         let why = format!("overtaken: {}", change.difference());
         changes::reject(app, journal, run, &open, SCALING, &why).await?;
         return Ok(());
@@ -33,6 +37,73 @@ pub(super) async fn settle_with_open(
     one.why.push_str(&text);
     one.change = None;
     Ok(())
+}
+
+/// Takes a proposal of ours off the table that nothing speaks for any more: what was right when it was
+/// made may be approved hours later.
+pub(super) async fn withdraw(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    one: &mut Judged,
+    kind: ChangeKind,
+) -> anyhow::Result<()> {
+    let Some(open) = changes::open_on(app, kind, &one.resource).await? else {
+        return Ok(());
+    };
+    if open.by == SCALING && !still_fits(&open.change.mutation, one.because) {
+        let why = format!("overtaken: {}", one.why);
+        changes::reject(app, journal, run, &open, SCALING, &why).await?;
+        let text = format!("; change {} is withdrawn: {}", open.id, open.difference);
+        one.why.push_str(&text);
+    }
+    Ok(())
+}
+
+/// Whether a decision that changes nothing still leaves room for what was proposed before it.
+fn still_fits(open: &Mutation, because: Because) -> bool {
+    use Because::{
+        AtLeast, AtMost, BurstOver, Calm, ForecastNeeds, HotPartition, HourCharged, JustLowered,
+        NotItsOwn, OftenToday, OutsideLimits, Pending, Steady, Unread,
+    };
+    match open {
+        Mutation::CosmosThroughput { from, to } => {
+            let ru = |capacity: &Capacity| match capacity {
+                Capacity::Manual(ru) | Capacity::Autoscale(ru) => *ru,
+            };
+            if ru(to) > ru(from) {
+                !matches!(
+                    because,
+                    Calm | AtLeast
+                        | HourCharged
+                        | JustLowered
+                        | ForecastNeeds
+                        | HotPartition
+                        | NotItsOwn
+                )
+            } else {
+                matches!(
+                    because,
+                    Calm | HourCharged
+                        | JustLowered
+                        | OftenToday
+                        | OutsideLimits
+                        | Pending
+                        | Unread
+                )
+            }
+        }
+        Mutation::AppReplicas { from, to } if (to.least, to.most) > (from.least, from.most) => {
+            !matches!(because, Steady | BurstOver)
+        }
+        Mutation::AppReplicas { .. } => {
+            matches!(
+                because,
+                BurstOver | OutsideLimits | AtMost | Pending | Unread
+            )
+        }
+        _ => true,
+    }
 }
 
 /// Whether an open proposal is wrong by now: it goes the other way, or not far enough, or begins

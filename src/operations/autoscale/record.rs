@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::decide::Because;
 use super::facts::{Past, Raised};
 use crate::app::App;
+use crate::changes::SCALING;
 use crate::domain::{Capacity, Change, ChangeId, Mutation, Outcome, ResourceId};
 use crate::journal::{Hash, RunId};
 use crate::store::Error;
@@ -18,7 +19,7 @@ const FOLDER: &str = "scaling/";
 /// Changes are counted for so long.
 const DAY: Duration = Duration::hours(24);
 /// What lies further ahead was written by a clock that was wrong.
-const AHEAD: Duration = Duration::minutes(5);
+pub(super) const AHEAD: Duration = Duration::minutes(5);
 /// What is only watched is written down again after this.
 const WATCHED: Duration = Duration::hours(1);
 
@@ -40,6 +41,12 @@ pub(super) struct Known {
     pub(super) made: Vec<Made>,
     /// Its proposals that wait for a decision.
     pub(super) waiting: Vec<Waiting>,
+    /// What it had when it was last looked at or changed by scaling.
+    #[serde(default)]
+    pub(super) had: Option<Capacity>,
+    /// The newest change that others made, when it was seen, and whether it gave more.
+    #[serde(default)]
+    pub(super) turned: Option<(DateTime<Utc>, bool)>,
     /// What was said and is not to be said again so soon: by hash of the mutation, until when.
     pub(super) said: BTreeMap<String, DateTime<Utc>>,
     pub(super) raised: Option<Raised>,
@@ -93,15 +100,19 @@ pub(super) struct Came {
     pub(super) burst: Duration,
     /// How long a proposal that was turned down is not made again.
     pub(super) quiet: Duration,
+    /// Requests could not be let follow yet: it is looked at again.
+    pub(super) unmoved: bool,
 }
 
 impl Known {
-    fn new(resource: &ResourceId) -> Self {
+    pub(super) fn new(resource: &ResourceId) -> Self {
         Self {
             resource: resource.clone(),
             looked: None,
             made: Vec::new(),
             waiting: Vec::new(),
+            had: None,
+            turned: None,
             said: BTreeMap::new(),
             raised: None,
             last: None,
@@ -112,8 +123,13 @@ impl Known {
     pub(super) fn past(&self, now: DateTime<Utc>) -> Past {
         let known = || self.made.iter().filter(|made| made.at <= now + AHEAD);
         let newest = |up: bool| {
-            let of = known().filter(|made| made.up == Some(up));
-            of.map(|made| made.at).max()
+            let own = known().filter(|made| made.up == Some(up));
+            let others = self
+                .turned
+                .filter(|(at, to)| *to == up && *at <= now + AHEAD);
+            own.map(|made| made.at)
+                .chain(others.map(|(at, _)| at))
+                .max()
         };
         let today = known().filter(|made| made.up.is_some() && now - made.at < DAY);
         Past {
@@ -121,6 +137,34 @@ impl Known {
             down: newest(false),
             changes: u32::try_from(today.count()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Sees what it has: what scaling has not made of it, others have.
+    pub(super) fn see(&mut self, capacity: Capacity, now: DateTime<Utc>) {
+        let has = ru(&capacity);
+        if let Some(had) = self.had.as_ref().map(ru).filter(|had| *had != has) {
+            self.turned = Some((now, has > had));
+        }
+        self.had = Some(capacity);
+    }
+
+    /// Keeps what a run that began at `started` saw, unless it has seen less than is known.
+    pub(super) fn looked(
+        &mut self,
+        capacity: Option<Capacity>,
+        started: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        // What lies ahead was written by a clock that was wrong.
+        let before = self.looked.filter(|at| *at <= now + AHEAD);
+        let changed = self.made.iter().map(|made| made.at).max();
+        if before <= Some(started)
+            && changed <= Some(started)
+            && let Some(capacity) = capacity
+        {
+            self.see(capacity, started);
+        }
+        self.looked = before.max(Some(started));
     }
 
     /// Whether the very same was said and turned down, or only watched, a short while ago.
@@ -145,7 +189,8 @@ impl Known {
                 }
                 return;
             }
-            Outcome::Rejected { .. } => {
+            // What scaling has withdrawn itself may be right once more.
+            Outcome::Rejected { by, .. } if by != SCALING => {
                 let until = came.at + came.quiet;
                 self.said.insert(name(&came.change.mutation), until);
             }
@@ -160,6 +205,12 @@ impl Known {
             _ => {}
         }
         self.waiting.retain(|one| one.change != came.id);
+        if came.unmoved && now - came.at < DAY {
+            self.waiting.push(Waiting {
+                change: came.id.clone(),
+                because: came.because,
+            });
+        }
     }
 
     fn made(&mut self, came: &Came, now: DateTime<Utc>) {
@@ -171,6 +222,11 @@ impl Known {
             at: came.at,
             up: direction(&came.change.mutation),
         });
+        if let (Mutation::CosmosThroughput { to, .. }, Outcome::Verified { .. }) =
+            (&came.change.mutation, &came.outcome)
+        {
+            self.had = Some(*to);
+        }
         let past = self.past(now);
         self.made.retain(|made| {
             let is_newest = Some(made.at) == past.up || Some(made.at) == past.down;
@@ -192,11 +248,14 @@ impl Known {
     }
 }
 
+fn ru(capacity: &Capacity) -> u32 {
+    match capacity {
+        Capacity::Manual(ru) | Capacity::Autoscale(ru) => *ru,
+    }
+}
+
 /// Whether a mutation gives more.
 fn direction(mutation: &Mutation) -> Option<bool> {
-    let ru = |capacity: &Capacity| match capacity {
-        Capacity::Manual(ru) | Capacity::Autoscale(ru) => *ru,
-    };
     match mutation {
         Mutation::CosmosThroughput { from, to } => Some(ru(to) > ru(from)),
         Mutation::AppReplicas { from, to } => Some((to.least, to.most) > (from.least, from.most)),
@@ -301,6 +360,7 @@ mod tests {
             begun: true,
             at: noon() + Duration::minutes(minutes),
             burst: Duration::minutes(30),
+            unmoved: false,
             quiet: Duration::hours(24),
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn came_of(estate: &Estate, record: &ChangeRecord, because: Because) 
         at: record.settled.unwrap_or(record.proposed),
         burst: burst(estate, &record.change.resource),
         quiet: estate.policy(record.change.kind()).approval_lasts,
+        unmoved: false,
     })
 }
 
@@ -54,6 +55,7 @@ pub(super) fn came_of_notes(
             at: now,
             burst: burst(estate, &note.what.resource),
             quiet: estate.policy(note.what.kind()).approval_lasts,
+            unmoved: false,
         })
     });
     came.collect()
@@ -80,10 +82,10 @@ pub(super) async fn remember(
         record::update(app, place, |memory| {
             for one in decided.iter().filter(|one| here(&one.resource)) {
                 let known = memory.of(&one.resource);
-                known.looked = known.looked.max(Some(started));
-                let used = judged.iter().find(|j| j.resource == one.resource);
-                known.last = last(run, one, used.and_then(|j| j.used), now);
-                if stale(known, one) {
+                let seen = judged.iter().find(|j| j.resource == one.resource);
+                known.looked(seen.and_then(|j| j.capacity), started, now);
+                known.last = last(run, one, seen.and_then(|j| j.used), now);
+                if stale(known, one, started) {
                     known.raised = None;
                 }
             }
@@ -111,12 +113,64 @@ fn last(run: &Run, one: &Decided, used: Option<f64>, now: DateTime<Utc>) -> Opti
     })
 }
 
-/// Whether a raise is none any more, since somebody else has changed the replicas.
-fn stale(known: &Known, one: &Decided) -> bool {
+/// Whether a raise is none any more, since somebody else has changed the replicas. A run that began
+/// before the raise saw what there was before.
+fn stale(known: &Known, one: &Decided, started: DateTime<Utc>) -> bool {
+    if known.made.iter().any(|made| made.at > started) {
+        return false;
+    }
     let unclear = matches!(
         Because::named(&one.because),
         None | Some(Because::Pending | Because::Unread)
     );
     let raised = known.raised.as_ref().map(|raised| raised.to.to_string());
     !unclear && raised.is_some_and(|raised| raised != one.has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Replicas;
+    use crate::operations::autoscale::facts::Raised;
+    use crate::operations::autoscale::record::Made;
+
+    #[test]
+    fn a_raise_is_forgotten_when_others_changed_it_and_not_by_a_run_that_saw_less() {
+        let at = |minute| DateTime::UNIX_EPOCH + Duration::minutes(minute);
+        let app = ResourceId::new("s", "g", "Microsoft.App/containerApps", "api");
+        let of = |least| Replicas { least, most: 10 };
+        let mut known = Known::new(&app);
+        known.raised = Some(Raised {
+            from: of(2),
+            to: of(4),
+            since: at(10),
+            until: at(40),
+        });
+        known.made.push(Made {
+            change: format!("{:020}", 1).parse().expect("an id"),
+            at: at(10),
+            up: Some(true),
+        });
+        let saw = |least, because: Because| Decided {
+            resource: app.clone(),
+            has: of(least).to_string(),
+            because: because.as_str().to_owned(),
+            why: String::new(),
+            to: None,
+            facts: None,
+        };
+        for (name, saw, started, expected) in [
+            (
+                "what was raised is there",
+                saw(4, Because::Steady),
+                20,
+                false,
+            ),
+            ("somebody has changed it", saw(3, Because::Steady), 20, true),
+            ("seen before the raise", saw(2, Because::Steady), 9, false),
+            ("it could not be read", saw(2, Because::Unread), 20, false),
+        ] {
+            assert_eq!(stale(&known, &saw, at(started)), expected, "{name}");
+        }
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::Supply;
 use super::gather::{Gathered, Scope, gather};
 use super::judge::{self, Judged, Room};
-use super::open::settle_with_open;
+use super::open::{settle_with_open, withdraw};
 use super::record::{self, Came, Known};
 use super::remember::{came_of, came_of_notes, remember};
 use crate::app::App;
 use crate::changes::{self, SCALING};
-use crate::domain::{Change, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
+use crate::domain::{Change, ChangeKind, Finding, IncidentEvent, Mutation, Outcome, ResourceId};
 use crate::journal::{
     Chain, ChangeNote, Decided, Event, Journal, Run, RunId, RunState, TaskReport, Wake, Work, note,
 };
@@ -85,14 +86,16 @@ async fn scale(
     let (mut decided, mut counts, mut findings) = (Vec::new(), BTreeMap::new(), Vec::new());
     let mut proposed: Vec<Change> = own(run).map(|note| note.what.clone()).collect();
     let (mut judged, mut settled, mut later) = (Vec::new(), Vec::new(), 0);
+    let mut waiting = BTreeMap::new();
     if proposed.is_empty() {
         let looked = look(app, only).await?;
         settled = looked.settled;
         findings.extend(looked.findings);
         later = looked.later;
         judged = looked.judged;
+        waiting.extend(looked.waiting);
         if !dry_run {
-            move_first(app, journal, run, &settled, &mut judged).await?;
+            move_first(app, journal, run, &mut settled, &mut judged, &mut findings).await?;
         }
         judge::sort(&mut judged);
         let mut room = Room::new(app.estate()?);
@@ -100,6 +103,10 @@ async fn scale(
             if room.is_left(one) {
                 settle_with_open(app, journal, run, one, dry_run).await?;
                 room.take(one);
+            } else if let Some(kind) = waiting.get(&one.resource.as_str().to_ascii_lowercase())
+                && !dry_run
+            {
+                withdraw(app, journal, run, one, *kind).await?;
             }
         }
         decided = judged.iter().map(decided_of).collect();
@@ -120,10 +127,8 @@ async fn scale(
     let notes = changes::apply(app, journal, run, proposed, SCALING, dry_run).await?;
     if !dry_run {
         let mut came = came_of_notes(app.estate()?, &decided, &notes, app.clock.now());
-        for one in &came {
-            if matches!(one.outcome, Outcome::Verified { .. }) {
-                recovery::move_requests(app, journal, run, &one.change, SCALING).await?;
-            }
+        for one in &mut came {
+            follow(app, journal, run, one, &mut findings).await?;
         }
         came.extend(settled);
         // Last: whoever dies before does all of this once more.
@@ -151,16 +156,14 @@ async fn move_first(
     app: &App,
     journal: &mut Journal<'_>,
     run: &mut Run,
-    settled: &[Came],
+    settled: &mut [Came],
     judged: &mut [Judged],
+    findings: &mut Vec<Finding>,
 ) -> anyhow::Result<()> {
     for came in settled {
-        if !matches!(came.outcome, Outcome::Verified { .. }) {
-            continue;
-        }
-        let moved = recovery::move_requests(app, journal, run, &came.change, SCALING).await?;
+        let moved = follow(app, journal, run, came, findings).await?;
         let on = &came.change.resource;
-        if moved.is_some()
+        if (moved || came.unmoved)
             && let Some(one) = judged.iter_mut().find(|one| one.resource == *on)
             && one.change.take().is_some()
         {
@@ -168,6 +171,34 @@ async fn move_first(
         }
     }
     Ok(())
+}
+
+/// Lets requests follow to what a change has made; whether they had to. Where that cannot be seen, it
+/// is tried again by the next run, and stops nothing else.
+async fn follow(
+    app: &App,
+    journal: &mut Journal<'_>,
+    run: &mut Run,
+    came: &mut Came,
+    findings: &mut Vec<Finding>,
+) -> anyhow::Result<bool> {
+    if !matches!(came.outcome, Outcome::Verified { .. }) {
+        return Ok(false);
+    }
+    match recovery::move_requests(app, journal, run, &came.change, SCALING).await {
+        Ok(moved) => Ok(moved.is_some()),
+        Err(error) if is_interruption(&error) => Err(error),
+        Err(error) => {
+            came.unmoved = true;
+            let message = format!(
+                "whether its requests went along with {} was not seen: {error:#}",
+                came.change.difference()
+            );
+            let subject = came.change.resource.short();
+            findings.push(Finding::new("requests-not-moved", subject, message));
+            Ok(false)
+        }
+    }
 }
 
 /// The changes that a run has proposed itself; it may have taken an older one off the table, too.
@@ -183,6 +214,8 @@ struct Looked {
     judged: Vec<Judged>,
     /// What became of proposals that waited for a decision: somebody may have made it without us.
     settled: Vec<Came>,
+    /// By the resource in lower case: of what a proposal waits for a decision, and what it would change.
+    waiting: BTreeMap<String, ChangeKind>,
     findings: Vec<Finding>,
     /// How many things were not looked at for lack of calls.
     later: u64,
@@ -192,23 +225,26 @@ async fn look(app: &App, only: Option<&ResourceId>) -> anyhow::Result<Looked> {
     let (estate, now) = (app.estate()?, app.clock.now());
     let memory = record::all(app).await?;
     let mut known: BTreeMap<String, Known> = memory.into_iter().flat_map(|m| m.known).collect();
-    let mut settled = Vec::new();
-    for known in known.values_mut() {
+    let (mut settled, mut waits) = (Vec::new(), BTreeMap::new());
+    for (name, known) in &mut known {
         for waiting in known.waiting.clone() {
-            let came = match changes::find(app, &waiting.change).await? {
-                Some(record) => came_of(estate, &record, waiting.because),
-                None => None,
+            let Some(record) = changes::find(app, &waiting.change).await? else {
+                continue;
             };
-            if let Some(came) = came {
+            if let Some(came) = came_of(estate, &record, waiting.because) {
                 known.learn(&came, now);
                 settled.push(came);
+            } else {
+                waits.insert(name.clone(), record.change.kind());
             }
         }
     }
-    let looked = known
-        .iter()
-        .filter_map(|(name, known)| Some((name.clone(), known.looked?)))
-        .collect();
+    let looked = known.iter().filter_map(|(name, known)| {
+        // What lies ahead was written by a clock that was wrong.
+        let looked = known.looked.filter(|at| *at <= now + record::AHEAD)?;
+        Some((name.clone(), looked))
+    });
+    let looked = looked.collect();
     let scope = Scope {
         only: only.cloned(),
     };
@@ -216,11 +252,19 @@ async fn look(app: &App, only: Option<&ResourceId>) -> anyhow::Result<Looked> {
         containers,
         apps,
         later,
-        findings,
+        mut findings,
     } = gather(app, &scope, &looked)
         .await
         .context("see what there is to scale")?;
-    let ahead = Ahead::read(app).await.context("read the forecasts")?;
+    let (ahead, unread) = Ahead::read(app).await.context("read the forecasts")?;
+    findings.extend(unread);
+    for container in &containers {
+        let facts = &container.facts;
+        let known = known.get_mut(&facts.resource.as_str().to_ascii_lowercase());
+        if let (Supply::Own(throughput), Some(known)) = (&facts.supply, known) {
+            known.see(throughput.capacity, now);
+        }
+    }
     let of = |resource: &ResourceId| known.get(&resource.as_str().to_ascii_lowercase());
     let mut judged = Vec::new();
     for mut container in containers {
@@ -255,6 +299,7 @@ async fn look(app: &App, only: Option<&ResourceId>) -> anyhow::Result<Looked> {
     Ok(Looked {
         judged,
         settled,
+        waiting: waits,
         findings,
         later: later.len() as u64,
     })

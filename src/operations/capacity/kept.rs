@@ -9,7 +9,7 @@ use super::forecast::{self, Forecast};
 use super::hourly::{Busy, Hourly, rounded};
 use super::places::Place;
 use crate::app::App;
-use crate::domain::ResourceId;
+use crate::domain::{Finding, ResourceId};
 use crate::store::{Error, Stored};
 
 /// Where they lie.
@@ -238,18 +238,25 @@ impl Needs {
 
 impl Ahead {
     /// Reads what is kept for all Cosmos accounts of the estate. Forecasts that are too old are left out,
-    /// as is what was never forecast.
+    /// as is what was never forecast; so is what lies there and is none, with a finding.
     ///
-    /// Errors: the store cannot be read, or what lies in it. An estate that cannot be read has none.
-    pub async fn read(app: &App) -> Result<Self, Error> {
+    /// Errors: the store cannot be read. An estate that cannot be read has none.
+    pub async fn read(app: &App) -> Result<(Self, Vec<Finding>), Error> {
         let Ok(estate) = app.estate() else {
-            return Ok(Self::default());
+            return Ok(Default::default());
         };
-        let mut documents = Vec::new();
+        let (mut documents, mut findings) = (Vec::new(), Vec::new());
         for place in super::places::accounts(estate) {
-            documents.extend(read(app, &place).await?.map(|stored| stored.value));
+            match read(app, &place).await {
+                Ok(found) => documents.extend(found.map(|stored| stored.value)),
+                Err(Error::Unreadable { path, why }) => {
+                    let message = format!("`{path}` is no forecast, and is not gone by: {why}");
+                    findings.push(Finding::new("forecast-unreadable", &place.name, message));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Self::of(&documents, app.clock.now()))
+        Ok((Self::of(&documents, app.clock.now()), findings))
     }
 
     #[must_use]

@@ -60,15 +60,24 @@ struct Due {
 /// Errors: the estate or the store.
 pub async fn refresh(app: &App, within: std::time::Duration) -> anyhow::Result<Refreshed> {
     let (estate, started) = (app.estate()?, std::time::Instant::now());
-    let mut due = Vec::new();
+    let (mut due, mut told) = (Vec::new(), Refreshed::default());
     for place in places(estate) {
-        let stored = read(app, &place).await?;
+        let stored = match read(app, &place).await {
+            Err(Error::Unreadable { path, why }) => {
+                // It is made anew of what Azure tells, so nothing is lost with it.
+                app.store()?.delete(&path).await?;
+                let message = format!("`{path}` was no forecast, and is made anew: {why}");
+                let finding = Finding::new("forecast-unreadable", &place.name, message);
+                told.findings.push(finding);
+                None
+            }
+            read => read?,
+        };
         if is_due(stored.as_ref().map(|stored| &stored.value), app.clock.now()) {
             due.push(Due { place, stored });
         }
     }
     due.sort_by_key(|one| one.stored.as_ref().and_then(|stored| stored.value.made));
-    let mut told = Refreshed::default();
     while !due.is_empty() {
         if started.elapsed() >= within {
             told.left = due.len();

@@ -7,7 +7,7 @@ use poolkeeper::app::Clock;
 use poolkeeper::kql::exec::Limits;
 use poolkeeper::local::simulator::{LogsError, LogsErrorKind, LogsQuery, LogsTable, QueryEngine};
 use poolkeeper::local::telemetry::{Conditions, Fault, Model, Plan, Telemetry, generate};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{now, task, weekly};
 use crate::engine::table;

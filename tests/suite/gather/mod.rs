@@ -137,7 +137,7 @@ async fn throughput_is_found_in_its_four_modes() {
     let manual = of(&gathered, "a/agents/manual");
     assert_eq!(manual.facts.minutes.len(), 66);
     assert_eq!(manual.facts.storage_gb, Some(5.0));
-    assert_eq!((manual.partitions, manual.regions), (Some(2), 1));
+    assert_eq!((manual.facts.partitions, manual.regions), (Some(2), 1));
     assert_eq!(manual.location, "Japan East");
     // Two accounts, three containers and one database.
     assert_eq!(cloud.reads().len(), 6, "{:#?}", cloud.reads());
@@ -518,7 +518,7 @@ mod embedded {
                 assert!(minute.latency_ms.is_some(), "{minute:?}");
             }
             assert!(one.facts.storage_gb > Some(1.0), "{name}");
-            assert!(one.partitions.is_some(), "{name}");
+            assert!(one.facts.partitions.is_some(), "{name}");
         }
         // What leases share is their database's.
         let leases = of(&gathered, "cosmos-agents-jpe/agents/leases");

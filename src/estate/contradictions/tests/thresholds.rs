@@ -179,6 +179,7 @@ fn more_samples_than_are_found_here_are_too_many_for_the_decision_too() {
             })
             .collect(),
         ranges: Vec::new(),
+        partitions: None,
         heaviest: None,
         storage_gb: None,
         ahead: None,
@@ -188,6 +189,8 @@ fn more_samples_than_are_found_here_are_too_many_for_the_decision_too() {
         app: ResourceId::from_text("/a"),
         replicas: Ok(Replicas { least: 2, most: 10 }),
         rolling: false,
+        failed: None,
+        split: None,
         rules: Vec::new(),
         minutes: times
             .map(|at| AppMinute {

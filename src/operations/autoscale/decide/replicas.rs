@@ -12,6 +12,10 @@ use crate::operations::autoscale::facts::{AppFacts, AppMinute};
 
 /// What is older than this says nothing of now.
 const STALE: Duration = Duration::minutes(10);
+/// Of the minutes that must have been calm, so many may be missing.
+const GAPS: usize = 2;
+/// Clocks of two processes are so far apart at most.
+const AHEAD: Duration = Duration::minutes(5);
 
 /// Decides on the replicas of one app.
 #[must_use]
@@ -24,10 +28,22 @@ pub fn app(facts: &AppFacts, rules: &ReplicaRules, now: DateTime<Utc>) -> Scale 
             return Decision::hold(Because::Unread, why).found("replicas-unread", &subject);
         }
     };
+    if let Some(failed) = &facts.failed {
+        let why = format!("its newest revision {failed}: another one would be made of the same");
+        return Decision::hold(Because::Pending, why).found("revision-failed", &subject);
+    }
     if facts.rolling {
         let why = "another revision is on its way: what is changed now would roll out on top of it";
         return Decision::hold(Because::Pending, why);
     }
+    if let Some(split) = &facts.split {
+        let why = format!(
+            "its requests go {split}: a change makes a revision of the newest one, and whether that may serve only people know"
+        );
+        return Decision::hold(Because::Pending, why).found("traffic-split", &subject);
+    }
+    let of = rules.of_samples.max(1) as usize;
+    let fresh = || facts.minutes.iter().rev().filter(|m| m.at >= now - STALE);
     let within = Replicas {
         least: has.least.clamp(rules.least, rules.most),
         most: has.most.clamp(rules.least, rules.most),
@@ -37,11 +53,19 @@ pub fn app(facts: &AppFacts, rules: &ReplicaRules, now: DateTime<Utc>) -> Scale 
             "it has {has}, and {}-{} are allowed",
             rules.least, rules.most
         );
-        return Decision::set(within, Because::OutsideLimits, why);
+        let running = fresh().filter_map(|m| m.replicas).reduce(f64::max);
+        let ask_first = match running {
+            _ if within.most >= has.most && within.least >= has.least => None,
+            None => Some("how many run was not measured".to_owned()),
+            Some(run) if run > f64::from(within.most) => Some(format!("{run:.0} run now")),
+            Some(_) => None,
+        };
+        return Decision {
+            ask_first,
+            ..Decision::set(within, Because::OutsideLimits, why)
+        };
     }
-    let of = rules.of_samples.max(1) as usize;
-    let fresh = facts.minutes.iter().rev().filter(|m| m.at >= now - STALE);
-    let newest: Vec<&AppMinute> = fresh.filter(|m| m.cpu.is_some()).take(of).collect();
+    let newest: Vec<&AppMinute> = fresh().filter(|m| m.cpu.is_some()).take(of).collect();
     if newest.len() < of {
         let why = format!(
             "only {} of the newest {of} minutes were measured: nothing is changed by what is not known",
@@ -60,18 +84,27 @@ pub fn app(facts: &AppFacts, rules: &ReplicaRules, now: DateTime<Utc>) -> Scale 
     }
     match &facts.raised {
         Some(raised) if raised.to == has => {
-            let calm = now - rules.calm;
-            let over_since = facts
-                .minutes
-                .iter()
-                .filter(|m| m.at >= calm)
-                .any(|m| over(m) > 1.0);
-            if now < raised.until || over_since {
+            // What ends later than a burst can was written by a clock that was wrong.
+            let lasts = now < raised.until && raised.until <= now + rules.burst + AHEAD;
+            let newest = newest.first().map_or(now, |minute| minute.at);
+            let calm = || {
+                let all = facts.minutes.iter();
+                all.filter(|m| m.at > newest - rules.calm)
+            };
+            if lasts || calm().any(|m| over(m) > 1.0) {
                 let why = format!(
                     "raised for a burst until {}",
                     raised.until.format("%H:%M UTC")
                 );
                 return Decision::hold(Because::Steady, why);
+            }
+            let known = calm().filter(|m| m.cpu.is_some() && m.memory.is_some());
+            let (known, wanted) = (known.count(), rules.calm.num_minutes());
+            if (known + GAPS) < usize::try_from(wanted).unwrap_or(usize::MAX) {
+                let why = format!(
+                    "the burst seems over, but only {known} of {wanted} minutes were measured: nothing is taken away by what is not known"
+                );
+                return Decision::hold(Because::NoData, why).found("replicas-no-data", &subject);
             }
             Decision::set(raised.from, Because::BurstOver, "the burst is over")
         }
@@ -147,6 +180,8 @@ mod tests {
             app: ResourceId::new("s", "g", "Microsoft.App/containerApps", "agent-api"),
             replicas: Ok(replicas(2, 10)),
             rolling: false,
+            failed: None,
+            split: None,
             rules: Vec::new(),
             minutes: (1..=30).rev().map(minute).collect(),
             raised: None,
@@ -279,6 +314,50 @@ mod tests {
                 Steady,
             ),
             (
+                "over, but only the newest minutes were measured",
+                facts(30.0, 4.0),
+                |f| {
+                    raised(f, -1);
+                    f.minutes.drain(20..27);
+                },
+                None,
+                NoData,
+            ),
+            (
+                "over, but memory was not measured",
+                facts(30.0, 4.0),
+                |f| {
+                    raised(f, -1);
+                    f.minutes.iter_mut().for_each(|m| m.memory = None);
+                },
+                None,
+                NoData,
+            ),
+            (
+                "raised until next year, by a clock that was wrong",
+                facts(30.0, 4.0),
+                |f| raised(f, 500_000),
+                Some((2, 10)),
+                BurstOver,
+            ),
+            (
+                "the newest revision has failed",
+                facts(95.0, 2.0),
+                |f| {
+                    f.rolling = true;
+                    f.failed = Some("v2 could not be provisioned".into());
+                },
+                None,
+                Pending,
+            ),
+            (
+                "a staged revision without requests",
+                facts(95.0, 2.0),
+                |f| f.split = Some("100% to v1, 0% to v2".into()),
+                None,
+                Pending,
+            ),
+            (
                 "raised by us, and changed by somebody since",
                 facts(30.0, 4.0),
                 |f| {
@@ -301,5 +380,26 @@ mod tests {
                 decision.why
             );
         }
+    }
+
+    #[test]
+    fn somebody_is_asked_before_replicas_that_run_are_forbidden() {
+        let mut facts = facts(60.0, 25.0);
+        facts.replicas = Ok(replicas(2, 30));
+        let asked = |facts: &AppFacts| {
+            let decision = app(facts, &ReplicaRules::default(), now());
+            assert_eq!(decision.because, Because::OutsideLimits, "{}", decision.why);
+            decision.ask_first
+        };
+        assert_eq!(asked(&facts).as_deref(), Some("25 run now"));
+        facts
+            .minutes
+            .iter_mut()
+            .for_each(|m| m.replicas = Some(9.0));
+        assert_eq!(asked(&facts), None);
+        facts.minutes.clear();
+        assert!(asked(&facts).is_some(), "in a gap nothing is taken away");
+        facts.replicas = Ok(replicas(1, 10));
+        assert_eq!(asked(&facts), None, "more is no risk");
     }
 }

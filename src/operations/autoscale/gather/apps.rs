@@ -9,7 +9,7 @@ use super::GatheredApp;
 use crate::azure::container_apps::{self, App};
 use crate::azure::metrics::{self, Aggregation, Interval, Metric, Query};
 use crate::azure::{Azure, Error};
-use crate::domain::{Finding, ResourceId};
+use crate::domain::{Finding, ResourceId, Weight};
 use crate::operations::autoscale::facts::{AppFacts, AppMinute, Capped};
 
 const NAMESPACE: &str = "Microsoft.App/containerApps";
@@ -73,10 +73,20 @@ pub(super) async fn read(
             Err(error) => findings.push(unread(&id, &error.to_string())),
         }
     }
-    let gathered = apps.iter().zip(found).map(|(id, app)| {
+    let failures: Vec<_> = apps
+        .iter()
+        .zip(&found)
+        .map(|(id, app)| failed(azure, id, app.as_ref()))
+        .collect();
+    let failures: Vec<_> = futures::stream::iter(failures)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let found = apps.iter().zip(found).zip(failures);
+    let gathered = found.map(|((id, app), failed)| {
         let minutes = measured.get(&id.as_str().to_ascii_lowercase());
         let minutes = minutes.map(minutes_of).unwrap_or_default();
-        gathered(id, app, minutes)
+        gathered(id, app, failed, minutes)
     });
     (gathered.collect(), findings)
 }
@@ -157,11 +167,48 @@ fn minutes_of(measured: &Measured) -> Vec<AppMinute> {
     minutes.into_values().collect()
 }
 
-fn gathered(id: &ResourceId, app: Result<App, Error>, minutes: Vec<AppMinute>) -> GatheredApp {
+/// The newest revision of an app that will never run, and why nobody waits for it.
+async fn failed(azure: &Azure, id: &ResourceId, app: Result<&App, &Error>) -> Option<String> {
+    let newest = app
+        .ok()
+        .filter(|app| app.is_rolling())?
+        .newest_revision
+        .as_ref()?;
+    // What cannot be read may still be on its way.
+    let revisions = container_apps::revisions(azure, id).await.ok()?;
+    let revision = revisions.into_iter().find(|one| one.name == *newest)?;
+    revision.has_failed().then(|| match revision.error {
+        Some(error) => format!("{newest} could not be provisioned: {error}"),
+        None => format!("{newest} could not be provisioned"),
+    })
+}
+
+/// Where the requests of an app go, if not all of them go to its newest revision.
+fn split(app: &App) -> Option<String> {
+    if !app.multiple || app.traffic.is_empty() {
+        return None;
+    }
+    let follows = |part: &&Weight| {
+        let newest = app.newest_revision.as_ref();
+        part.revision.is_none() || part.revision.as_ref() == newest
+    };
+    let follow: u32 = app.traffic.iter().filter(follows).map(|w| w.percent).sum();
+    let parts: Vec<String> = app.traffic.iter().map(ToString::to_string).collect();
+    (follow < 100).then(|| parts.join(", "))
+}
+
+fn gathered(
+    id: &ResourceId,
+    app: Result<App, Error>,
+    failed: Option<String>,
+    minutes: Vec<AppMinute>,
+) -> GatheredApp {
     let mut facts = AppFacts {
         app: id.clone(),
         replicas: Err(String::new()),
         rolling: false,
+        failed: None,
+        split: None,
         rules: Vec::new(),
         minutes,
         raised: None,
@@ -170,6 +217,8 @@ fn gathered(id: &ResourceId, app: Result<App, Error>, minutes: Vec<AppMinute>) -
         Ok(app) => {
             facts.replicas = Ok(app.replicas);
             facts.rolling = app.is_rolling();
+            facts.failed = failed;
+            facts.split = split(&app);
             let capped = app.scale_rules.iter().filter_map(|rule| {
                 let (resource, percent) = rule.utilization()?;
                 Some(Capped {
@@ -195,6 +244,57 @@ fn gathered(id: &ResourceId, app: Result<App, Error>, minutes: Vec<AppMinute>) -
                 gib: 0.0,
                 scale_rules: Vec::new(),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Replicas;
+
+    #[test]
+    fn requests_are_split_where_a_next_revision_would_get_more_than_the_newest_has() {
+        let weight = |revision: Option<&str>, percent| Weight {
+            revision: revision.map(str::to_owned),
+            percent,
+        };
+        for (name, multiple, traffic, expected) in [
+            ("one at a time", false, vec![weight(Some("v1"), 100)], None),
+            ("no ingress", true, vec![], None),
+            ("all to the newest", true, vec![weight(None, 100)], None),
+            (
+                "all to it by name",
+                true,
+                vec![weight(Some("v2"), 100)],
+                None,
+            ),
+            (
+                "a staged one",
+                true,
+                vec![weight(Some("v1"), 100), weight(Some("v2"), 0)],
+                Some("100% to v1, 0% to v2"),
+            ),
+            (
+                "a canary",
+                true,
+                vec![weight(Some("v1"), 90), weight(None, 10)],
+                Some("90% to v1, 10% to the newest"),
+            ),
+        ] {
+            let app = App {
+                location: "japaneast".into(),
+                replicas: Replicas { least: 2, most: 10 },
+                latest_revision: Some("v2".into()),
+                newest_revision: Some("v2".into()),
+                multiple,
+                traffic,
+                domains: Vec::new(),
+                scale_rules: Vec::new(),
+                vcpu: 0.5,
+                gib: 1.0,
+            };
+            assert_eq!(split(&app).as_deref(), expected, "{name}");
         }
     }
 }

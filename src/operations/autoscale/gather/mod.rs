@@ -60,8 +60,6 @@ pub struct GatheredContainer {
     pub location: String,
     /// How many regions have its throughput.
     pub regions: u32,
-    /// Physical partitions, where Azure tells them.
-    pub partitions: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

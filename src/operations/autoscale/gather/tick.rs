@@ -201,9 +201,8 @@ impl Tick<'_> {
         let supply = |(at, found): (&usize, Result<Option<_>, crate::azure::Error>)| {
             let supply = match found {
                 Ok(Some(throughput)) => Supply::Own(throughput),
-                Ok(None) if target(*at).is_database() => {
-                    Supply::Unread("the database has no throughput of its own".into())
-                }
+                // Its containers have their own, as most have.
+                Ok(None) if target(*at).is_database() => Supply::Dedicated,
                 Ok(None) => Supply::Shared,
                 Err(error) => Supply::Unread(error.to_string()),
             };
@@ -344,6 +343,7 @@ impl Tick<'_> {
             supply,
             minutes,
             ranges: Vec::new(),
+            partitions: one.loads.partitions(&places),
             heaviest: None,
             storage_gb: one.loads.storage_gb(&places),
             ahead: None,
@@ -353,7 +353,6 @@ impl Tick<'_> {
             facts,
             location: one.account.location.clone(),
             regions: one.account.regions,
-            partitions: one.loads.partitions(&places),
         });
         hot
     }
@@ -428,6 +427,7 @@ impl Gathered {
                     supply: supply.clone(),
                     minutes: Vec::new(),
                     ranges: Vec::new(),
+                    partitions: None,
                     heaviest: None,
                     storage_gb: None,
                     ahead: None,
@@ -435,7 +435,6 @@ impl Gathered {
                 },
                 location: account.map(|a| a.location.clone()).unwrap_or_default(),
                 regions: account.map_or(1, |a| a.regions),
-                partitions: None,
             });
         }
     }

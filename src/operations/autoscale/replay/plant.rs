@@ -62,6 +62,10 @@ impl Plant {
         self.current
     }
 
+    pub(super) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
     /// Brings to its end what is over by now.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
         if let Some((until, to)) = self.splitting

@@ -188,6 +188,7 @@ impl Rival for Ours {
             supply: Supply::Own(plant.throughput()),
             minutes: minutes.iter().filter_map(minute).collect(),
             ranges: ranges(minutes),
+            partitions: Some(plant.partitions()),
             heaviest: None,
             storage_gb: None,
             ahead: self.forecaster.need(now, now + self.rules.ahead, seen),

@@ -37,7 +37,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     let resource = input.resource;
     let have = match input.supply {
         Supply::Own(have) => have,
-        Supply::Shared | Supply::Serverless => return None,
+        Supply::Shared | Supply::Dedicated | Supply::Serverless => return None,
         Supply::Unread(why) => {
             let why = format!("its throughput cannot be read: {why}");
             return Some(Recommendation::unknown(resource, None, why));

@@ -61,7 +61,7 @@ pub(super) async fn run(
             changes.push(note.what.clone());
             continue;
         }
-        if let Some(open) = open_on(app, &resource).await? {
+        if let Some(open) = open_on(app, ChangeKind::LogDeletion, &resource).await? {
             told.count("changes_waiting", 1);
             let message = format!(
                 "{} (proposed before, waits for a decision)",

@@ -76,7 +76,7 @@ pub(super) async fn run(
         let known = id(&run.id, ChangeKind::CosmosIndexing, &place.id);
         if let Some(note) = run.change(&known) {
             changes.push(note.what.clone());
-        } else if let Some(before) = open_on(app, &place.id).await? {
+        } else if let Some(before) = open_on(app, ChangeKind::CosmosIndexing, &place.id).await? {
             waiting += 1;
             let message = format!(
                 "{} (proposed before, waits for a decision)",

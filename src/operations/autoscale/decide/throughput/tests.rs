@@ -42,6 +42,7 @@ fn facts(used: f64) -> ContainerFacts {
         }),
         minutes: (1..=70).rev().map(|back| minute(back, used)).collect(),
         ranges: vec![range("0"), range("1")],
+        partitions: Some(2),
         heaviest: Some(Share {
             key: "tenant-a".into(),
             percent: 61.0,
@@ -100,7 +101,8 @@ fn check(cases: &[Case]) {
 #[test]
 fn there_is_more_when_requests_are_refused_and_more_helps() {
     use Because::{
-        AtMost, Healthy, HotPartition, NeededSoon, NoData, OftenToday, Pending, Throttled,
+        AtMost, Healthy, HotPartition, JustLowered, JustRaised, NeededSoon, NoData, OftenToday,
+        OutsideLimits, Pending, Throttled,
     };
     let t = throttled;
     check(&[
@@ -210,9 +212,89 @@ fn there_is_more_when_requests_are_refused_and_more_helps() {
             t(),
             |f| {
                 f.ranges.pop();
+                f.partitions = Some(1);
             },
             Some(1400),
             Throttled,
+        ),
+        (
+            "the only one that is told, and how many there are is not",
+            t(),
+            |f| {
+                f.ranges.pop();
+                f.partitions = None;
+            },
+            Some(1400),
+            Throttled,
+        ),
+        (
+            "one of two partitions is told",
+            t(),
+            |f| {
+                f.ranges.pop();
+            },
+            None,
+            NoData,
+        ),
+        (
+            "two of three are told, and both are full",
+            t(),
+            |f| f.partitions = Some(3),
+            Some(1400),
+            Throttled,
+        ),
+        (
+            "partitions not told, and all of it used as one full and one half full would",
+            t(),
+            |f| {
+                f.ranges.clear();
+                f.minutes
+                    .iter_mut()
+                    .for_each(|m| m.units = Some(600.0 * 60.0));
+            },
+            None,
+            NoData,
+        ),
+        (
+            "partitions not told, nor what all of it uses",
+            t(),
+            |f| {
+                f.ranges.clear();
+                f.minutes.iter_mut().for_each(|m| m.units = None);
+            },
+            None,
+            NoData,
+        ),
+        (
+            "raised two minutes ago: minutes before it are of another throughput",
+            t(),
+            |f| f.past.up = ago(2),
+            None,
+            JustRaised,
+        ),
+        (
+            "lowered two minutes ago",
+            t(),
+            |f| f.past.down = ago(2),
+            None,
+            JustLowered,
+        ),
+        (
+            "lowered three minutes ago, and full in all of them",
+            t(),
+            |f| f.past.down = ago(3),
+            Some(1400),
+            Throttled,
+        ),
+        (
+            "less than the rules allow, whatever is measured",
+            facts(10.0),
+            |f| {
+                f.minutes.clear();
+                has(f, |has| has.capacity = Capacity::Manual(300));
+            },
+            Some(400),
+            OutsideLimits,
         ),
         (
             "partitions not told, and all of it hardly used",
@@ -292,8 +374,8 @@ fn there_is_more_when_requests_are_refused_and_more_helps() {
 #[test]
 fn there_is_less_after_calm_and_only_when_it_saves_something() {
     use Because::{
-        AtLeast, Calm, ForecastNeeds, HourCharged, JustLowered, JustRaised, NoData, OftenToday,
-        Steady,
+        AtLeast, AtMost, Calm, ForecastNeeds, HourCharged, JustLowered, JustRaised, NoData,
+        OftenToday, OutsideLimits, Steady,
     };
     check(&[
         ("calm: halved", facts(10.0), |_| {}, Some(500), Calm),
@@ -373,6 +455,61 @@ fn there_is_less_after_calm_and_only_when_it_saves_something() {
             NoData,
         ),
         (
+            "refused in two minutes of the hour",
+            facts(40.0),
+            |f| {
+                for minute in &mut f.minutes[30..32] {
+                    minute.used = Some(100.0);
+                    minute.refused = Some(300.0);
+                }
+            },
+            None,
+            Steady,
+        ),
+        (
+            "full in two minutes, and what was refused in them is not known",
+            facts(40.0),
+            |f| {
+                for minute in &mut f.minutes[30..32] {
+                    minute.used = Some(100.0);
+                    minute.refused = None;
+                }
+            },
+            None,
+            Steady,
+        ),
+        (
+            "nothing measured for seven minutes",
+            facts(10.0),
+            |f| f.minutes.truncate(64),
+            None,
+            NoData,
+        ),
+        (
+            "more than the rules allow",
+            facts(30.0),
+            |f| {
+                has(f, |has| {
+                    has.capacity = Capacity::Manual(30_000);
+                    has.instant_maximum = Some(30_000);
+                });
+            },
+            Some(20_000),
+            OutsideLimits,
+        ),
+        (
+            "more than the rules allow, and needed",
+            facts(70.0),
+            |f| {
+                has(f, |has| {
+                    has.capacity = Capacity::Manual(30_000);
+                    has.instant_maximum = Some(30_000);
+                });
+            },
+            None,
+            AtMost,
+        ),
+        (
             "two minutes are no gap",
             facts(10.0),
             |f| {
@@ -398,9 +535,9 @@ fn there_is_less_after_calm_and_only_when_it_saves_something() {
             JustLowered,
         ),
         (
-            "lowered an hour ago",
+            "lowered at the tick of an hour ago",
             facts(10.0),
-            |f| f.past.down = ago(60),
+            |f| f.past.down = ago(59),
             Some(500),
             Calm,
         ),
@@ -455,6 +592,7 @@ fn each_way_to_be_supplied_has_an_answer() {
     };
     for (name, supply, because, findings) in [
         ("shared", Supply::Shared, Because::NotItsOwn, 0),
+        ("dedicated", Supply::Dedicated, Because::NotItsOwn, 0),
         ("serverless", Supply::Serverless, Because::NotItsOwn, 0),
         ("unread", Supply::Unread("403".into()), Because::Unread, 1),
     ] {
@@ -479,6 +617,42 @@ fn above_the_instant_maximum_somebody_is_asked() {
     let beyond = container(&facts, &rules(), now());
     assert_eq!(beyond.to, Some(Capacity::Manual(13_900)));
     assert!(beyond.ask_first.is_some_and(|why| why.contains("split")));
+}
+
+#[test]
+fn without_an_instant_maximum_partitions_say_how_much_can_be_had_at_once() {
+    for (name, current, partitions, to, asks) in [
+        ("within what one has", 8000, None, 10_000, false),
+        ("what two have", 12_000, Some(2), 16_700, false),
+        ("beyond what is known", 12_000, None, 16_700, true),
+        ("beyond what one has", 10_000, Some(1), 13_900, true),
+    ] {
+        let mut facts = throttled();
+        facts.partitions = partitions;
+        has(&mut facts, |has| {
+            has.capacity = Capacity::Manual(current);
+            has.instant_maximum = None;
+        });
+        let decision = container(&facts, &rules(), now());
+        assert_eq!(decision.to, Some(Capacity::Manual(to)), "{name}");
+        assert_eq!(decision.ask_first.is_some(), asks, "{name}");
+    }
+}
+
+#[test]
+fn who_makes_others_wait_is_told() {
+    let codes = |percent: f64| {
+        let mut facts = throttled();
+        facts.heaviest.as_mut().expect("a share").percent = percent;
+        let decision = container(&facts, &rules(), now());
+        assert_eq!(decision.because, Because::Throttled);
+        let findings = decision.findings.into_iter();
+        findings.map(|f| (f.code, f.message)).collect::<Vec<_>>()
+    };
+    let told = codes(61.0);
+    assert_eq!(told[0].0, "noisy-neighbour");
+    assert!(told[0].1.contains("`tenant-a` has 61 %"), "{told:?}");
+    assert!(codes(30.0).is_empty(), "many share it");
 }
 
 #[test]
@@ -551,7 +725,9 @@ fn whatever_the_facts_are_a_change_keeps_all_limits() {
             auto,
             "{told}"
         );
-        if to > current {
+        if current < 400 {
+            assert_eq!(to, 400, "{told}");
+        } else if to > current {
             assert!(to <= 20_000 && to <= 2 * current, "{told}");
             assert!(to <= instant || decision.ask_first.is_some(), "{told}");
         } else {
