@@ -21,14 +21,17 @@ Examples:
 The load: CSV with a heading, a line for each minute: its time (RFC 3339, or UTC without a zone) and how many
 requests there were; gzip or not. A minute that is left out was not measured: then nothing is known, and nothing is
 taken away. The throughput of one Cosmos container follows it, as the rules of the policy have it; cooldown and time
-zone are the policy's too. Beside it: the specification's rule (doubled above 80 %, halved below 20 %), no scaling,
-and somebody who knows the load.
+zone are the policy's too, while its windows, rates and mode are not judged: each change is made at once. Beside it:
+the specification's rule (doubled above 80 %, halved below 20 %), no scaling, and somebody who knows the load of each
+hour and never splits partitions.
 
+A minute's load falls on it evenly: what is refused is what is above what there is in the mean of the minute.
 Throttled minutes are those in which 1 % of the load or more was refused. RU-hours are counted as Azure charges them:
 each hour of the clock by the most that it had; and as they were provisioned.
 
-Exit codes: 0 the policy has no more throttled minutes and no more RU-hours charged than what it is compared with (the
-policy of --vs, else the specification's rule); 1 it has; 2 usage, or a file is not what it should be.";
+Exit codes: 0 the policy has no more throttled minutes, RU-hours charged and changes of direction than what it is
+compared with (the policy of --vs, else the specification's rule); 1 it has; 2 usage, or a file is not what it should
+be.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -255,24 +258,25 @@ fn print(out: &mut impl Write, report: &Report, changes: bool) -> io::Result<()>
                 .map_or_else(|| "no price".to_owned(), |money| money.to_string())
         )?;
     }
-    let verdict = &report.verdict;
-    writeln!(out, "\nAgainst {}:", verdict.against)?;
-    for count in &verdict.counts {
-        let says = match count.better {
-            "policy" => "the policy has fewer",
-            "other" => "the other has fewer",
-            _ => "alike",
-        };
-        writeln!(
-            out,
-            "  {:21} {:>12.0} {:>12.0}  {says}",
-            count.of, count.policy, count.other
-        )?;
+    for verdict in report.specification.iter().chain([&report.verdict]) {
+        writeln!(out, "\nAgainst {}:", verdict.against)?;
+        for count in &verdict.counts {
+            let says = match count.better {
+                "policy" => "the policy has less",
+                "other" => "the other has less",
+                _ => "alike",
+            };
+            writeln!(
+                out,
+                "  {:21} {:>12.0} {:>12.0}  {says}",
+                count.of, count.policy, count.other
+            )?;
+        }
     }
-    let passes = if verdict.passes {
-        "The policy passes: no more throttled minutes, and no more RU-hours charged."
+    let passes = if report.verdict.passes {
+        "The policy passes: no more throttled minutes, RU-hours charged and changes of direction."
     } else {
-        "The policy does not pass: it has more throttled minutes, or more RU-hours charged."
+        "The policy does not pass: it has more throttled minutes, RU-hours charged or changes of direction."
     };
     writeln!(out, "{passes}")?;
     for result in report.results.iter().filter(|r| !r.held.is_empty()) {

@@ -37,6 +37,7 @@ mod processes_notices;
 mod queries;
 mod quiet;
 mod recovery;
+mod replay;
 mod retention;
 mod rules;
 mod store;

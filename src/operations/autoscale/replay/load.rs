@@ -25,6 +25,12 @@ impl Load {
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .from_reader(input);
+        let heading = reader.headers().context("read the load")?;
+        let first = heading.get(0).unwrap_or_default();
+        anyhow::ensure!(
+            time(first).is_none(),
+            "line 1: a heading is wanted, and `{first}` is a time"
+        );
         let mut counts: Vec<(DateTime<Utc>, f64)> = Vec::new();
         for row in reader.records() {
             let row = row.context("read the load")?;

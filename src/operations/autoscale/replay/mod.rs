@@ -108,13 +108,16 @@ pub struct Report {
     /// The policy, what it is compared with, then the others.
     pub results: Vec<Result>,
     pub verdict: Verdict,
+    /// Against the specification's rule, where the policy is compared with another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub specification: Option<Verdict>,
 }
 
 /// The policy held against what it is compared with, count by count.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
     pub against: String,
-    /// No more throttled minutes, and no more RU-hours charged.
+    /// No more throttled minutes, no more RU-hours charged, and no more changes of direction.
     pub passes: bool,
     pub counts: Vec<Count>,
 }
@@ -137,12 +140,10 @@ pub fn replay(scene: &Scene, policy: &Policy, other: Option<&Policy>) -> Report 
         run(scene, &policy.name, policy, rival)
     };
     let most = policy.rules.most;
-    let oracle = Oracle {
-        load: &scene.load,
-        most,
-    };
+    let oracle = Oracle::new(&scene.load, most);
     let mut results = vec![ours(policy)];
     results.extend(other.map(ours));
+    let specified = results.len();
     results.push(run(scene, "specification's rule", policy, Specified));
     results.push(run(scene, "no scaling", policy, Nobody));
     results.push(run(scene, "knows the load", policy, oracle));
@@ -155,8 +156,9 @@ pub fn replay(scene: &Scene, policy: &Policy, other: Option<&Policy>) -> Report 
         mean_ru: round(scene.load.mean()),
         most_ru: round(known.copied().fold(0.0, f64::max)),
         start: scene.shape.start,
-        partitions: scene.shape.partitions,
+        partitions: Plant::new(scene.shape).partitions(),
         verdict: verdict(&results[0], &results[1]),
+        specification: other.map(|_| verdict(&results[0], &results[specified])),
         results,
     }
 }
@@ -172,7 +174,7 @@ fn verdict(policy: &Result, other: &Result) -> Verdict {
             std::cmp::Ordering::Equal => "neither",
         },
     };
-    let counts = vec![
+    let mut counts = vec![
         count(
             "throttled minutes",
             policy.throttled_minutes as f64,
@@ -183,17 +185,21 @@ fn verdict(policy: &Result, other: &Result) -> Verdict {
             policy.ru_hours_charged,
             other.ru_hours_charged,
         ),
-        count("RU-hours provisioned", policy.ru_hours, other.ru_hours),
         count(
             "direction changes",
             policy.direction_changes as f64,
             other.direction_changes as f64,
         ),
+        count("RU-hours provisioned", policy.ru_hours, other.ru_hours),
         count("changes", policy.changes as f64, other.changes as f64),
     ];
+    if let (Some(ours), Some(theirs)) = (policy.cost, other.cost) {
+        let whole = |money: Money| (money.micros as f64 / 1e6).round();
+        counts.push(count("cost", whole(ours), whole(theirs)));
+    }
     Verdict {
         against: other.name.clone(),
-        passes: counts[..2].iter().all(|count| count.better != "other"),
+        passes: counts[..3].iter().all(|count| count.better != "other"),
         counts,
     }
 }

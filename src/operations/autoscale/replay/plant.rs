@@ -107,17 +107,28 @@ impl Plant {
         }
     }
 
-    /// A minute under a load of so many RU/s.
-    pub(super) fn minute(&self, load: f64) -> Measured {
-        let each = f64::from(self.current) / f64::from(self.partitions);
+    /// The part of the load that falls on a partition.
+    fn share(&self, place: u32) -> f64 {
         let count = f64::from(self.partitions);
-        let hot = self.shape.hot_percent.filter(|_| self.partitions > 1);
-        let share = |place: u32| match hot {
+        match self.shape.hot_percent.filter(|_| self.partitions > 1) {
             None => 1.0 / count,
             Some(percent) if place == 0 => percent / 100.0,
             Some(percent) => (1.0 - percent / 100.0) / (count - 1.0),
-        };
-        let loads: Vec<f64> = (0..self.partitions).map(|p| load * share(p)).collect();
+        }
+    }
+
+    /// The part that falls on the one that has the most.
+    pub(super) fn hottest_share(&self) -> f64 {
+        let shares = (0..self.partitions).map(|place| self.share(place));
+        shares.fold(0.0, f64::max)
+    }
+
+    /// A minute under a load of so many RU/s.
+    pub(super) fn minute(&self, load: f64) -> Measured {
+        let each = f64::from(self.current) / f64::from(self.partitions);
+        let loads: Vec<f64> = (0..self.partitions)
+            .map(|place| load * self.share(place))
+            .collect();
         let served: f64 = loads.iter().map(|load| load.min(each)).sum();
         let ranges: Vec<f64> = loads
             .iter()
@@ -131,12 +142,13 @@ impl Plant {
         }
     }
 
-    /// RU/s that are charged for a minute: what is set, or with autoscale what it scaled to, a tenth
-    /// at least.
+    /// RU/s that are charged for a minute: what is set, or with autoscale what it scaled to for its
+    /// fullest partition, a tenth at least.
     pub(super) fn charged(&self, load: f64) -> f64 {
         let current = f64::from(self.current);
         if self.shape.auto {
-            load.clamp(current / 10.0, current)
+            let fullest = load * self.hottest_share() * f64::from(self.partitions);
+            fullest.clamp(current / 10.0, current)
         } else {
             current
         }
@@ -207,5 +219,10 @@ mod tests {
         });
         let charged = [0.0, 1500.0, 9000.0].map(|load| plant.charged(load));
         assert_eq!(charged, [400.0, 1500.0, 4000.0]);
+        let hot = Plant::new(Shape {
+            hot_percent: Some(75.0),
+            ..plant.shape
+        });
+        assert_eq!(hot.charged(1000.0), 1500.0, "by the fullest of two");
     }
 }

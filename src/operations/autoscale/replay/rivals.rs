@@ -90,10 +90,23 @@ impl Rival for Specified {
     }
 }
 
-/// Who knows the load: for each hour that is charged, as little as refuses nothing.
+/// Who knows the load and where it falls: for each hour that is charged, as little as refuses nothing.
+/// Partitions are never split.
 pub(super) struct Oracle<'a> {
-    pub(super) load: &'a Load,
-    pub(super) most: u32,
+    load: &'a Load,
+    most: u32,
+    /// The hour that was decided on last.
+    hour: Option<i64>,
+}
+
+impl<'a> Oracle<'a> {
+    pub(super) fn new(load: &'a Load, most: u32) -> Self {
+        Self {
+            load,
+            most,
+            hour: None,
+        }
+    }
 }
 
 impl Rival for Oracle<'_> {
@@ -104,10 +117,17 @@ impl Rival for Oracle<'_> {
         plant: &Plant,
         _: &[Seen],
     ) -> Option<Said> {
+        let this = now.timestamp().div_euclid(3600);
+        if self.hour.replace(this) == Some(this) {
+            return None;
+        }
         let until = place + 60 - now.minute() as usize;
         let hour = &self.load.minutes[place..until.min(self.load.minutes.len())];
-        let need = hour.iter().flatten().copied().fold(0.0, f64::max);
+        // Of an hour that nobody measured nobody knows anything.
+        let most = hour.iter().flatten().copied().reduce(f64::max)?;
+        let need = most * plant.hottest_share() * f64::from(plant.partitions());
         let has = plant.throughput();
+        let instant = has.instant_maximum.unwrap_or(self.most);
         let step = match has.capacity {
             Capacity::Manual(_) => 100,
             Capacity::Autoscale(_) => 1000,
@@ -118,7 +138,11 @@ impl Rival for Oracle<'_> {
             reason = "it ends at the limits"
         )]
         let steps = (need / f64::from(step)).ceil() as u32;
-        let to = steps.saturating_mul(step).max(has.minimum).min(self.most);
+        let to = steps
+            .saturating_mul(step)
+            .max(has.minimum)
+            .min(self.most)
+            .min(instant);
         Some(Said {
             to,
             because: None,

@@ -692,7 +692,8 @@ fn whatever_the_facts_are_a_change_keeps_all_limits() {
         let minimum = u32::try_from(next(30) + 1).expect("small") * 100;
         let instant = u32::try_from(next(4) + 1).expect("small") * 10_000;
         let mut facts = facts(next(101) as f64);
-        refuse(&mut facts, next(100) as f64);
+        let refused = next(100) as f64;
+        refuse(&mut facts, if next(2) == 0 { refused } else { 0.0 });
         let bend = next(101) as f64;
         facts
             .minutes
