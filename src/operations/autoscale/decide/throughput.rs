@@ -303,16 +303,22 @@ impl Judge<'_> {
         })
     }
 
-    /// RU/s that it needs by the end of the time that is foreseen, by a straight line through what it
-    /// used in the last minutes: as steep as it is at least, for what they scatter. `None` if that is
-    /// no more than it has.
+    /// RU/s that it needs by the end of the time that is foreseen, by a straight line through what was
+    /// wanted of it in the last minutes: as steep as it is at least, for what they scatter. `None` if
+    /// that is no more than it has, or does not rise: what is refused a little and stays so is healthy.
     fn foreseen(&self) -> Option<f64> {
         let from = self.now - Duration::minutes(TREND);
         let from = self.changed().map_or(from, |at| from.max(at));
         let minutes = self.facts.minutes.iter().filter(|m| m.at >= from);
         let points: Vec<(f64, f64)> = minutes
             .filter_map(|m| {
-                let used = m.used? / 100.0 * f64::from(self.steps.current);
+                // What was refused was wanted as well, and a full minute tells no more than full.
+                let refused = match (m.requests, m.refused) {
+                    (Some(requests), Some(refused)) if requests > 0.0 => refused / requests,
+                    _ => 0.0,
+                };
+                let served = m.used? / 100.0 * f64::from(self.steps.current);
+                let used = served / (1.0 - refused.clamp(0.0, 0.9));
                 Some(((m.at - self.now).num_seconds() as f64 / 60.0, used))
             })
             .collect();
@@ -334,7 +340,7 @@ impl Judge<'_> {
         let newest = points.last()?.0;
         let ahead = self.rules.foresee.num_seconds() as f64 / 60.0 - newest - 1.0;
         let need = y + slope * (newest - x) + sure * ahead + scatter / 2.0;
-        (need > f64::from(self.steps.current)).then_some(need)
+        (sure > 0.0 && need > f64::from(self.steps.current)).then_some(need)
     }
 
     /// Whether this is the trouble of one partition, for which more throughput would be bought in vain.

@@ -355,6 +355,19 @@ fn there_is_more_when_requests_are_refused_and_more_helps() {
             Some(1300),
             NeededSoon,
         ),
+        (
+            "rising above what it has, of which a little is refused",
+            facts(90.0),
+            |f| {
+                for (place, minute) in f.minutes.iter_mut().enumerate() {
+                    let wanted = 90.0 + place as f64 * 0.2;
+                    minute.used = Some(wanted.min(100.0));
+                    minute.refused = Some((wanted - 100.0).max(0.0) * 10.0);
+                }
+            },
+            Some(1400),
+            NeededSoon,
+        ),
         ("high and level", facts(90.0), |_| {}, None, Healthy),
         (
             "rising in one partition alone",
