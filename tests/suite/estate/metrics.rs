@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use poolkeeper::local::telemetry::Trace;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -38,10 +37,7 @@ impl Monitor {
 
     /// Under a load that is the same day and night.
     async fn on(world: World) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("flat.csv");
-        std::fs::write(&file, "1998-04-30 21:30:00,2\n").expect("a file");
-        world.simulator.follow(Trace::read(&file).expect("a trace"));
+        world.flat_load();
         let token = world.token("https://metrics.monitor.azure.com").await;
         let azure = Azure::on(world).await;
         Self { azure, token }

@@ -455,9 +455,10 @@ async fn apps_are_told_with_their_rules_and_what_a_replica_has() {
 mod embedded {
     use super::*;
 
-    /// A world whose logs know of no partition key.
+    /// A world whose logs know of no partition key, with the same load at all hours.
     async fn world() -> World {
         let world = World::start().await;
+        world.flat_load();
         let columns = [
             ("DatabaseName", "string"),
             ("CollectionName", "string"),
