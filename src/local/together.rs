@@ -345,7 +345,7 @@ impl Local {
              \x20 {program} run maintenance daily --dry-run\n\
              \x20 {program} autoscale show\n\
              \x20 {program} autoscale run --dry-run\n\
-             \x20 {program} replay --load FILE    what the rules would have done with a load of yours\n\
+             \x20 {program} replay --load FILE\n\
              \x20 {program} journal verify\n\
              {telemetry}State is kept in {data}. Ctrl-C stops everything.\n"
         )
