@@ -1,5 +1,7 @@
 //! Azure Monitor's metrics: what is told, what is refused, and what they follow.
 
+mod apps;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
@@ -326,46 +328,6 @@ async fn a_gap_has_no_values_and_no_zeros() {
         1,
         "this minute"
     );
-}
-
-#[tokio::test]
-async fn an_app_is_told_by_replica() {
-    let monitor = Monitor::start().await;
-    let query = [
-        (
-            "metricnames",
-            "CpuPercentage,MemoryPercentage,Requests,Replicas",
-        ),
-        ("aggregation", "Average,Maximum,Total"),
-        ("interval", "PT1M"),
-    ];
-    let answer = monitor.list(APP, &query).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let body = answer.json();
-    assert_eq!(body["resourceregion"], "japaneast");
-    let [cpu, _, requests, replicas] = [0, 1, 2, 3].map(|n| series(&body["value"][n]));
-    let replicas = known(&replicas[0].1, "maximum");
-    assert!(
-        replicas.iter().all(|count| (2.0..=10.0).contains(count)),
-        "{replicas:?}"
-    );
-    let cpu = known(&cpu[0].1, "average");
-    assert!(
-        cpu.iter().all(|percent| (5.0..=100.0).contains(percent)),
-        "{cpu:?}"
-    );
-    assert!(
-        known(&requests[0].1, "total")
-            .iter()
-            .all(|count| *count > 0.0)
-    );
-    let split = [
-        ("metricnames", "CpuPercentage"),
-        ("$filter", "podName eq '*'"),
-        ("top", "50"),
-    ];
-    let by_pod = monitor.list(APP, &split).await.json();
-    assert!(series(&by_pod["value"][0]).len() >= 2);
 }
 
 #[tokio::test]
