@@ -1,25 +1,31 @@
-//! What a tick of scaling gathers, of a thousand containers: how long it takes, and how it goes by
-//! what Resource Manager lets be read of a subscription (250 at once, 25 a second).
+//! A run of scaling over a thousand containers, whole: it gathers, decides, proposes, and writes
+//! journal and memory, by what Resource Manager lets be read of a subscription (250 at once, 25 a
+//! second).
 //!
 //! `cargo bench --bench scaling`: 10 accounts of 100 containers, each in a subscription of its own,
-//! and then all in one, tick after tick until each was looked at. With another number of containers
-//! in an account: `cargo bench --bench scaling -- 300`.
+//! and then all in one, run after run until each was looked at. With another number of containers
+//! in an account: `cargo bench --bench scaling -- 300`. Exit code 1, and why, when a run takes a
+//! minute, when more than a handful of calls are refused, when a container that is throttled waits
+//! while a calm one is looked at, or when some are never looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use poolkeeper::app::{App, Clock};
 use poolkeeper::config::{Config, Identity};
 use poolkeeper::domain::ResourceId;
-use poolkeeper::estate::{Estate, Scaling, ThroughputRules};
+use poolkeeper::estate::Estate;
+use poolkeeper::journal::{Decided, Run, RunId, RunState, Wake, Work};
 use poolkeeper::local::simulator::{Limit, Options, Simulator};
-use poolkeeper::operations::autoscale::Supply;
-use poolkeeper::operations::autoscale::gather::{Gathered, Scope, gather_of};
+use poolkeeper::local::telemetry::Trace;
+use poolkeeper::operations::autoscale::decisions;
+use poolkeeper::operations::{accept, settle};
 use serde_json::{Value, json};
 
 const ACCOUNTS: usize = 10;
@@ -29,6 +35,10 @@ const LATENCY_MS: u64 = 20;
 const BUSY: usize = 20;
 /// All must have been looked at by then.
 const MOST_TICKS: usize = 24;
+/// No run may take as long, seconds: there are five minutes between two, and forecasts want the rest.
+const MOST_SECONDS: f64 = 60.0;
+/// So many calls may be refused in a run, and are made once more.
+const MOST_REFUSED: u64 = 5;
 
 /// The managed identity of the simulator.
 #[derive(Debug)]
@@ -85,7 +95,8 @@ fn estate(containers: usize, subscriptions: usize) -> String {
              database = 'agents'\ncontainers = [{names}]\n"
         )
     };
-    (0..ACCOUNTS).map(stamp).collect()
+    let stamps: String = (0..ACCOUNTS).map(stamp).collect();
+    format!("{stamps}[scaling.cosmos]\nown = true\n")
 }
 
 fn app(simulator: &Simulator, estate: &Path) -> App {
@@ -103,30 +114,31 @@ fn app(simulator: &Simulator, estate: &Path) -> App {
         url: simulator.identity_url(),
         header: simulator.identity_header().to_owned(),
     }));
-    App::new(config, Clock::System)
+    App::new(config, Clock::Fixed(simulator.now()))
 }
 
-/// One tick, with all of its calls to be had, as there are five minutes after the one before.
-async fn tick(
-    simulator: &Simulator,
-    estate: &Path,
-    scaling: &Scaling,
-    looked: &mut BTreeMap<String, DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> (Gathered, Value) {
+/// One run, with all of its calls to be had, as there are five minutes after the one before: what
+/// it decided, and what it took.
+async fn tick(simulator: &Simulator, estate: &Path, number: usize) -> (Vec<Decided>, Value) {
     simulator.limit(Limit {
         latency_ms: LATENCY_MS,
         ..Limit::of_arm()
     });
     let app = app(simulator, estate);
-    let azure = app.azure().expect("a handle");
+    let id: RunId = format!("autoscale-bench-{number}").parse().expect("an id");
+    let work = Work::Autoscale {
+        only: None,
+        cause: Wake::Schedule,
+        dry_run: false,
+    };
     let started = Instant::now();
-    let gathered = gather_of(azure, scaling, &Scope::default(), looked, now).await;
+    accept(&app, id.clone(), work).await.expect("it is taken");
+    settle(&app, &id).await.expect("it is brought to its end");
     let seconds = started.elapsed().as_secs_f64();
-    for one in &gathered.containers {
-        let key = one.facts.resource.as_str().to_ascii_lowercase();
-        looked.insert(key, now);
-    }
+    let store = app.store().expect("a store");
+    let run = store.get::<Run>(&id.document()).await.expect("an answer");
+    let run = run.expect("a run").value;
+    let decided = decisions(&app, &id).await.expect("the journal");
     let each: BTreeMap<String, Value> = simulator
         .counts_of_subscriptions()
         .into_iter()
@@ -138,35 +150,59 @@ async fn tick(
     let counts = simulator.counts();
     let told = json!({
         "seconds": (seconds * 100.0).round() / 100.0,
-        "looked_at": gathered.containers.len(),
-        "later": gathered.later.len(),
+        "looked_at": decided.len(),
+        "counts": run.tasks.first().map(|task| &task.counts),
+        "proposed": run.changes.len(),
+        "succeeded": matches!(run.state, RunState::Succeeded | RunState::SucceededWithFindings),
         "arm_calls": counts.calls,
         "arm_refused": counts.refused,
         "subscriptions": each,
     });
-    (gathered, told)
+    (decided, told)
 }
 
-/// Of those with a burst, how many were looked at, and behind how many others the last of them.
-fn hottest_first(gathered: &Gathered, busy: &[ResourceId]) -> Value {
-    let is_busy: Vec<bool> = gathered
-        .containers
+/// What may not be of one run.
+fn wrong(decided: &[Decided], told: &Value, busy: &BTreeSet<String>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let seconds = told["seconds"].as_f64().unwrap_or(f64::INFINITY);
+    if seconds >= MOST_SECONDS {
+        wrong.push(format!("it took {seconds} s"));
+    }
+    let refused = told["arm_refused"].as_u64().unwrap_or(u64::MAX);
+    if refused > MOST_REFUSED {
+        wrong.push(format!("{refused} calls were refused"));
+    }
+    if told["succeeded"] != true {
+        wrong.push("it failed".to_owned());
+    }
+    let looked: BTreeSet<String> = decided.iter().map(|one| key(&one.resource)).collect();
+    let left = busy.difference(&looked).count();
+    let calm = looked.difference(busy).count();
+    if left > 0 && calm > 0 {
+        wrong.push(format!(
+            "{left} that are throttled wait, and {calm} calm ones were looked at"
+        ));
+    }
+    let seen = decided
         .iter()
-        .map(|one| busy.contains(&one.facts.resource))
-        .collect();
-    let count = is_busy.iter().filter(|is| **is).count();
-    let last = is_busy.iter().rposition(|is| *is).map_or(0, |at| at + 1);
-    let throttled = gathered.containers.iter().filter(|one| {
-        let newest = one.facts.minutes.last();
-        newest.is_some_and(|m| m.used > Some(80.0) && m.refused > Some(0.0))
-    });
-    json!({
-        "bursts": busy.len(), "looked_at": count, "behind_others": last - count,
-        "throttled": throttled.count(),
-    })
+        .filter(|one| busy.contains(&key(&one.resource)));
+    let unseen = seen.filter(|one| one.because != "throttled").count();
+    if unseen > 0 {
+        wrong.push(format!("{unseen} are throttled, and it was not seen"));
+    }
+    let unread = decided.iter().filter(|one| one.because == "unread").count();
+    if unread > 0 {
+        wrong.push(format!("{unread} could not be read"));
+    }
+    wrong
 }
 
-async fn measure(containers: usize, subscriptions: usize) -> Value {
+fn key(resource: &ResourceId) -> String {
+    resource.as_str().to_ascii_lowercase()
+}
+
+/// What was measured, and what may not be.
+async fn measure(containers: usize, subscriptions: usize) -> (Value, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("estate.toml");
     let text = estate(containers, subscriptions);
@@ -180,57 +216,73 @@ async fn measure(containers: usize, subscriptions: usize) -> Value {
     })
     .await
     .expect("a simulator");
-    let all =
-        (0..ACCOUNTS * containers).map(|at| container(at % ACCOUNTS, at / ACCOUNTS, subscriptions));
-    let rules = ThroughputRules::default();
-    let scaling = Scaling {
-        containers: all.map(|id| (id, rules)).collect(),
-        ..Scaling::default()
-    };
+    // The same load at all hours, so that a burst is one whenever this is run.
+    let flat = folder.path().join("flat.csv");
+    std::fs::write(&flat, "2026-01-05 00:00:00,1\n").expect("a file");
+    simulator.follow(Trace::read(&flat).expect("a trace"));
     let start = simulator.now();
-    let busy: Vec<ResourceId> = (0..BUSY)
-        .map(|at| container(at % ACCOUNTS, (at * 7) % containers, subscriptions))
-        .collect();
-    for id in &busy {
+    let mut busy = BTreeSet::new();
+    for at in 0..BUSY {
+        let id = container(at % ACCOUNTS, (at * 7) % containers, subscriptions);
         let (from, until) = (start - TimeDelta::hours(1), start + TimeDelta::hours(3));
         simulator.burst(id.as_str(), 40.0, from, until).await;
+        busy.insert(key(&id));
     }
-    let (mut looked, mut ticks) = (BTreeMap::new(), Vec::new());
-    let mut unread = 0;
+    let (mut looked, mut ticks, mut bad) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let all = ACCOUNTS * containers;
     for number in 0..MOST_TICKS {
         if number > 0 {
             simulator.advance(Duration::from_secs(300));
         }
-        let now = simulator.now();
-        let (gathered, mut told) = tick(&simulator, &path, &scaling, &mut looked, now).await;
-        told["hottest"] = hottest_first(&gathered, &busy);
-        unread += gathered
-            .containers
-            .iter()
-            .filter(|one| matches!(one.facts.supply, Supply::Unread(_)))
-            .count();
+        let (decided, told) = tick(&simulator, &path, number).await;
+        let wrong = wrong(&decided, &told, &busy);
+        bad.extend(
+            wrong
+                .into_iter()
+                .map(|why| format!("{subscriptions} subscriptions, run {number}: {why}")),
+        );
+        // Databases are looked at besides.
+        let keys = decided.iter().map(|one| key(&one.resource));
+        looked.extend(keys.filter(|key| key.contains("/containers/")));
         ticks.push(told);
-        if looked.len() == scaling.containers.len() {
+        if looked.len() >= all {
             break;
         }
     }
-    json!({
-        "containers": scaling.containers.len(),
+    let never = all.saturating_sub(looked.len());
+    if never > 0 {
+        bad.push(format!(
+            "{subscriptions} subscriptions: {never} were never looked at"
+        ));
+    }
+    let told = json!({
+        "containers": all,
         "subscriptions": subscriptions,
         "ticks_until_all_were_looked_at": ticks.len(),
-        "never_looked_at": scaling.containers.len() - looked.len(),
-        "unread": unread,
+        "never_looked_at": never,
         "ticks": ticks,
-    })
+    });
+    (told, bad)
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let containers: usize = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .next()
         .unwrap_or(100);
+    let mut bad = Vec::new();
     for subscriptions in [ACCOUNTS, 1] {
-        println!("{:#}", measure(containers, subscriptions).await);
+        let (told, wrong) = measure(containers, subscriptions).await;
+        println!("{told:#}");
+        bad.extend(wrong);
+    }
+    for why in &bad {
+        eprintln!("{why}");
+    }
+    if bad.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }

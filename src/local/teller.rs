@@ -16,7 +16,7 @@ use super::telemetry::{Conditions, Fault, FaultKind, Keeping, Living, Model, Pla
 use super::world::physics::app::Scale;
 use super::world::pressure::{self, Pressures};
 use super::world::troubles::{self, Heals, Kept, TroubleKind};
-use super::world::{World, find, throughput};
+use super::world::{World, find, partitions_serving, throughput};
 use crate::estate::{Estate, Kind};
 
 /// How often the clock is looked at.
@@ -151,10 +151,14 @@ async fn offered(world: &World, estate: &Estate) -> Result<Conditions, Refusal> 
                             account.id, cosmos.database
                         );
                         let offer = find(db, &format!("{container}/throughputSettings/default"))?;
-                        let value = offer.and_then(|offer| offer.body["value"].as_f64());
+                        let number = |of: &str| offer.as_ref()?.body[of].as_f64();
                         let (designed, _) = throughput(name);
-                        if let Some(value) = value {
+                        if let Some(value) = number("value") {
                             out.throughput.insert(name.clone(), value / designed as f64);
+                        }
+                        if let Some(most) = number("instant_maximum") {
+                            let partitions = partitions_serving(most);
+                            out.partitions.insert(name.clone(), partitions);
                         }
                         let pressed = Pressures::of(&pressures, &container.to_ascii_lowercase());
                         out.pressures.insert(name.clone(), pressed);

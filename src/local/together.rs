@@ -329,6 +329,8 @@ impl Local {
              \x20 {inbox}         what people and ticket systems would have been told\n\
              \x20 {url}/api/runs      runs, newest first\n\
              \x20 {url}/api/changes   what was proposed and what became of it\n\
+             \x20 {url}/api/capacity  what was used, what is forecast, and what there should be\n\
+             \x20 {url}/api/autoscale what scaling decided last, and why\n\
              \x20 {url}/api/health    version and ok\n\
              or try in a second terminal\n\
              \x20 curl -X POST {url}/api/alerts -H 'content-type: application/json' -d @tests/fixtures/alerts/metric-fired.json\n\
@@ -341,6 +343,9 @@ impl Local {
              \x20 {program} runs\n\
              \x20 {program} changes list\n\
              \x20 {program} run maintenance daily --dry-run\n\
+             \x20 {program} autoscale show\n\
+             \x20 {program} autoscale run --dry-run\n\
+             \x20 {program} replay --load FILE\n\
              \x20 {program} journal verify\n\
              {telemetry}State is kept in {data}. Ctrl-C stops everything.\n"
         )

@@ -4,6 +4,7 @@ mod apps;
 mod blobs;
 mod containers;
 mod metrics;
+mod pressure;
 mod resources;
 mod stamps;
 mod throughput;

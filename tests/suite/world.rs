@@ -8,6 +8,7 @@ use poolkeeper::config::{Config, Identity};
 use poolkeeper::estate::Estate;
 use poolkeeper::local::sample_secrets;
 use poolkeeper::local::simulator::{Options, QueryEngine, Simulator};
+use poolkeeper::local::telemetry::Trace;
 use serde_json::{Value, json};
 
 use crate::engine::Answers;
@@ -116,6 +117,14 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         panic!("the storage did not let go of its state");
+    }
+
+    /// From now on, and in the past, the load is the same day and night, and on every day of the week.
+    pub(crate) fn flat_load(&self) {
+        let file = self.folder.path().join("flat.csv");
+        std::fs::write(&file, "1998-04-30 21:30:00,2\n").expect("a file");
+        let trace = Trace::read(&file).expect("a trace");
+        self.simulator.follow(trace);
     }
 
     /// App settings that point at this storage.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,12 +27,23 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 }
 
 /// When it holds: from now on and for ever, unless something else is said.
-#[derive(Deserialize)]
 struct When {
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
     /// How long, instead of `until`.
     minutes: Option<u32>,
+}
+
+/// Bodies name the fields of [`When`] themselves: one that is misspelt would hold for ever, and what
+/// is flattened cannot be refused.
+macro_rules! when {
+    ($asked:expr) => {
+        When {
+            from: $asked.from,
+            until: $asked.until,
+            minutes: $asked.minutes,
+        }
+    };
 }
 
 impl When {
@@ -58,27 +69,42 @@ pub(super) fn minute(at: DateTime<Utc>) -> i64 {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Burst {
     resource: String,
     factor: f64,
-    #[serde(flatten)]
-    when: When,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    minutes: Option<u32>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Hot {
     container: String,
     tenant: Option<String>,
     percent: f64,
-    #[serde(flatten)]
-    when: When,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    minutes: Option<u32>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Gap {
     resource: String,
-    #[serde(flatten)]
-    when: When,
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    minutes: Option<u32>,
+}
+
+/// What to take back: what holds now or will, or with `past` also what is over, as if it had never
+/// been.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TakeBack {
+    #[serde(default)]
+    past: bool,
 }
 
 #[derive(Deserialize)]
@@ -112,10 +138,20 @@ impl Shared {
             Pressure::Hot { percent, .. } if !(0.0..=100.0).contains(percent) => {
                 return Err(bad("the percent of one tenant are 0 to 100"));
             }
+            Pressure::Hot { tenant, .. } if !self.knows(tenant) => {
+                let why = format!("the estate has no tenant `{tenant}`");
+                return Err(Refusal::new(404, "ResourceNotFound", why));
+            }
             _ => {}
         }
         let added = self.world.run(move |db, _| pressure::add(db, &pressure));
         added.await
+    }
+
+    /// Whether it is a tenant of the estate; without an estate anybody is.
+    fn knows(&self, tenant: &str) -> bool {
+        let estate = self.estate.as_ref();
+        estate.is_none_or(|estate| estate.tenants.iter().any(|known| known.id == tenant))
     }
 
     /// The tenant that has the most, if nothing else is said.
@@ -130,7 +166,7 @@ async fn burst(State(shared): Sim, body: Bytes) -> Response {
     let now = shared.storage.db.clock.now();
     let asked = read(&body).and_then(|asked: Burst| {
         Ok(Pressure::Burst {
-            span: asked.when.span(now)?,
+            span: when!(asked).span(now)?,
             resource: asked.resource,
             factor: asked.factor,
         })
@@ -145,7 +181,7 @@ async fn hot(State(shared): Sim, body: Bytes) -> Response {
     let now = shared.storage.db.clock.now();
     let asked = read(&body).and_then(|asked: Hot| {
         Ok(Pressure::Hot {
-            span: asked.when.span(now)?,
+            span: when!(asked).span(now)?,
             container: asked.container,
             tenant: asked.tenant.unwrap_or_else(|| shared.largest_tenant()),
             percent: asked.percent,
@@ -161,7 +197,7 @@ async fn gap(State(shared): Sim, body: Bytes) -> Response {
     let now = shared.storage.db.clock.now();
     let asked = read(&body).and_then(|asked: Gap| {
         Ok(Pressure::Gap {
-            span: asked.when.span(now)?,
+            span: when!(asked).span(now)?,
             resource: asked.resource,
         })
     });
@@ -210,35 +246,38 @@ async fn list(shared: &Shared, kind: &'static str) -> Response {
     told(found.await)
 }
 
-async fn clear(shared: &Shared, kind: &'static str) -> Response {
-    done(
-        shared
-            .world
-            .run(move |db, _| pressure::clear(db, kind))
-            .await,
-    )
+async fn take_back(shared: &Shared, kind: &'static str, asked: &TakeBack) -> Response {
+    let (past, now) = (asked.past, minute(shared.storage.db.clock.now()));
+    let taken = shared.world.run(move |db, _| {
+        if past {
+            pressure::clear(db, kind)
+        } else {
+            pressure::end(db, kind, now)
+        }
+    });
+    done(taken.await)
 }
 
 async fn bursts(State(shared): Sim) -> Response {
     list(&shared, "burst").await
 }
 
-async fn no_bursts(State(shared): Sim) -> Response {
-    clear(&shared, "burst").await
+async fn no_bursts(State(shared): Sim, Query(asked): Query<TakeBack>) -> Response {
+    take_back(&shared, "burst", &asked).await
 }
 
 async fn hots(State(shared): Sim) -> Response {
     list(&shared, "hot").await
 }
 
-async fn no_hots(State(shared): Sim) -> Response {
-    clear(&shared, "hot").await
+async fn no_hots(State(shared): Sim, Query(asked): Query<TakeBack>) -> Response {
+    take_back(&shared, "hot", &asked).await
 }
 
 async fn gaps(State(shared): Sim) -> Response {
     list(&shared, "gap").await
 }
 
-async fn no_gaps(State(shared): Sim) -> Response {
-    clear(&shared, "gap").await
+async fn no_gaps(State(shared): Sim, Query(asked): Query<TakeBack>) -> Response {
+    take_back(&shared, "gap", &asked).await
 }

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use super::counters::{Counters, Counting};
 use super::faults::{Fault, FaultKind};
 use super::load::{Load, Trace};
-use super::names::{Container, Names};
+use super::names::{Container, MOST_PARTITIONS, Names};
 use super::random::running_shares;
 use super::rows::Batch;
 use super::tenants::{Tenant, ZIPF, tenants};
 use super::words::{Collector, Words};
 use super::{platform, seldom, traffic};
 use crate::estate::Estate;
+use crate::local::world;
 use crate::local::world::physics::app::{BEHIND, STAYS, Scale};
 use crate::local::world::physics::container::USED_AT_MEAN;
 use crate::local::world::pressure::Pressures;
@@ -57,6 +58,8 @@ impl Default for Plan {
 pub struct Conditions {
     /// RU/s of a container relative to what its load was designed for. Without an entry: 1.
     pub throughput: BTreeMap<String, f64>,
+    /// Physical partitions of a container. Without an entry: those that it begins with.
+    pub partitions: BTreeMap<String, usize>,
     /// How an app scales. Without an entry: between 2 and 10 replicas, by [`CPU_TARGET`].
     pub(in crate::local) scales: BTreeMap<String, Scale>,
     /// What was asked of containers and apps on demand, by their names.
@@ -96,7 +99,7 @@ pub(super) struct ContainerNow {
     /// Share of its throughput that is used in the busiest second, not cut off at 1, when all
     /// partitions have the same.
     used: f64,
-    partitions: usize,
+    pub(super) partitions: usize,
     /// So many times the calls that the load brings.
     pub(super) factor: f64,
     /// The place of a tenant that has more of it than its share, and how much.
@@ -252,7 +255,10 @@ impl Model {
             let is = |tenant: &Tenant| tenant.spread == hot.tenant;
             Some((self.tenants.iter().position(is)?, hot.share))
         });
-        let partitions = container.partitions.len();
+        let began_with = || world::partitions(name) as usize;
+        let partitions = conditions.partitions.get(name).copied();
+        let partitions = partitions.unwrap_or_else(began_with);
+        let partitions = partitions.clamp(1, MOST_PARTITIONS);
         ContainerNow {
             used: USED_AT_MEAN * load * factor / offered.max(1e-3),
             partitions,

@@ -7,10 +7,12 @@ use super::service::{DENIED, FAILED, THROTTLED};
 use super::words::{Collector, Word};
 use crate::domain::ResourceId;
 use crate::estate::{Estate, Kind, Resource, Stamp};
-use crate::local::world;
 
 /// The most replicas that an app ever has, so that each has a name.
 pub(super) const MOST_REPLICAS: usize = 30;
+/// The most physical partitions that a container ever has: three, split until they serve the
+/// 1,000,000 RU/s that can be had without asking.
+pub(super) const MOST_PARTITIONS: usize = 192;
 pub(super) const VERSION: &str = "1.42.0";
 pub(super) const WORKSPACE: &str = "5f0c3c1e-6a54-4c58-9d0f-0f6d2f1f7a11";
 pub(super) const COSMOS_REGION: &str = "Japan East";
@@ -30,7 +32,7 @@ pub(super) struct Container {
     pub(super) word: Word,
     /// Where its documents are, as Cosmos writes it.
     pub(super) documents: Word,
-    /// `PartitionId` and `PartitionKeyRangeId` of each physical partition.
+    /// `PartitionId` and `PartitionKeyRangeId` of each physical partition that there can ever be.
     pub(super) partitions: Vec<(Word, Word)>,
     /// Names of dependencies: read, query, upsert, delete.
     pub(super) calls: [Word; 4],
@@ -235,12 +237,11 @@ fn app(app: &Resource, words: &mut Collector) -> App {
 }
 
 fn container(name: &str, database: &str, words: &mut Collector) -> Container {
-    let partitions = u64::from(world::partitions(name));
     let salt = name.bytes().fold(3, |h, b| hash(&[h, u64::from(b)]));
     Container {
         word: words.word(name),
         documents: words.word(format!("/dbs/{database}/colls/{name}/docs")),
-        partitions: (0..partitions)
+        partitions: (0..MOST_PARTITIONS as u64)
             .map(|number| {
                 let (a, b) = (hash(&[salt, number]), hash(&[salt, number, 1]));
                 (words.word(guid(a, b)), words.word(number.to_string()))

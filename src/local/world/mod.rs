@@ -10,7 +10,9 @@ pub(super) mod pressure;
 mod seed;
 pub(super) mod troubles;
 
-pub(super) use seed::{APPLICATIONS, PARTITION_SERVES, partitions, seed, throughput, vault_folder};
+pub(super) use seed::{
+    APPLICATIONS, PARTITION_SERVES, partitions, partitions_serving, seed, throughput, vault_folder,
+};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;

@@ -1,5 +1,7 @@
 //! What throughput and scale there was when: past minutes are judged by what held in them.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 
@@ -37,6 +39,7 @@ pub(super) fn note(db: &Connection, id: &str, body: &Value, at: i64) -> Result<(
             "revision": ready,
             "scale": template["scale"],
             "resources": template["containers"][0]["resources"],
+            "served": served(db, &key, &body["properties"], ready)?,
         })
     } else {
         return Ok(());
@@ -51,6 +54,40 @@ pub(super) fn note(db: &Connection, id: &str, body: &Value, at: i64) -> Result<(
             .execute(params![key, at, kept])?;
     }
     Ok(())
+}
+
+/// The revisions that an app with several has requests for, each with its percent of them, and the
+/// newest one, which runs at any rate. Null for an app with one.
+fn served(db: &Connection, app: &str, properties: &Value, ready: &str) -> Result<Value, Refusal> {
+    let configuration = &properties["configuration"];
+    let mode = configuration["activeRevisionsMode"].as_str();
+    let multiple = mode.is_some_and(|mode| mode.eq_ignore_ascii_case("multiple"));
+    let rules = configuration["ingress"]["traffic"].as_array();
+    let Some(rules) = rules.filter(|_| multiple) else {
+        return Ok(Value::Null);
+    };
+    let mut shares = BTreeMap::from([(ready, 0)]);
+    for rule in rules {
+        let name = rule["revisionName"].as_str().unwrap_or(ready);
+        *shares.entry(name).or_default() += rule["weight"].as_i64().unwrap_or(0);
+    }
+    let mut out = Vec::new();
+    for (name, percent) in shares {
+        if percent <= 0 && name != ready {
+            continue;
+        }
+        let Some(revision) = find(db, &format!("{app}/revisions/{name}"))? else {
+            continue;
+        };
+        let template = &revision.body["properties"]["template"];
+        out.push(json!({
+            "revision": name,
+            "percent": percent,
+            "scale": template["scale"],
+            "resources": template["containers"][0]["resources"],
+        }));
+    }
+    Ok(json!(out))
 }
 
 /// What held of a resource and of all that lies in it, in order of id and time.

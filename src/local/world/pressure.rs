@@ -61,12 +61,19 @@ impl Pressure {
     }
 }
 
-/// Adds one. Errors: there is nothing that is called so.
+/// Adds one. Errors: there is nothing that is called so, or it has no partitions that could be hot.
 pub(in crate::local) fn add(db: &Connection, pressure: &Pressure) -> Result<(), Refusal> {
     let named = pressure.resource();
-    if !all_ids(db)?.iter().any(|id| fits(id, named)) {
+    let mut meant = all_ids(db)?;
+    meant.retain(|id| fits(id, named));
+    if meant.is_empty() {
         let why = format!("there is no account, container or container app `{named}`");
         return Err(Refusal::new(404, "ResourceNotFound", why));
+    }
+    let partitioned = |id: &String| id.contains("/microsoft.documentdb/");
+    if matches!(pressure, Pressure::Hot { .. }) && !meant.iter().any(partitioned) {
+        let why = format!("`{named}` is a container app: only Cosmos containers have partitions");
+        return Err(Refusal::new(400, "InvalidInput", why));
     }
     let body = serde_json::to_string(pressure)
         .map_err(|e| Refusal::new(500, "InternalError", e.to_string()))?;
@@ -90,6 +97,21 @@ pub(in crate::local) fn all(db: &Connection, kind: Option<&str>) -> Result<Vec<P
                 .map_err(|e| Refusal::new(500, "InternalError", e.to_string()))
         })
         .collect()
+}
+
+/// Ends all of a kind that holds at a minute, and drops what would hold only later: what was so
+/// before stays as it was.
+pub(in crate::local) fn end(db: &Connection, kind: &str, minute: i64) -> Result<(), Refusal> {
+    db.execute(
+        "DELETE FROM pressures WHERE kind = ?1 AND json_extract(body, '$.span.from') >= ?2",
+        params![kind, minute],
+    )?;
+    db.execute(
+        "UPDATE pressures SET body = json_set(body, '$.span.until', ?2)
+         WHERE kind = ?1 AND json_extract(body, '$.span.until') > ?2",
+        params![kind, minute],
+    )?;
+    Ok(())
 }
 
 /// Takes back all of a kind, from all time.

@@ -1,5 +1,7 @@
 //! What goes wrong in container apps, and what heals it.
 
+use std::ops::Range;
+
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +181,30 @@ pub(in crate::local) fn of(
         kept.app == name && !held_off
     });
     Ok(found)
+}
+
+/// What is or was wrong with an app for everybody, and in which minutes since 1970: from the first up
+/// to but not the last. What lasted less than half a minute is not seen; what only more replicas hold
+/// off is told while it is on, and not looked back for.
+pub(in crate::local) fn told(
+    db: &Connection,
+    app: &Resource,
+    now: i64,
+) -> Result<Vec<(Range<i64>, TroubleKind)>, Refusal> {
+    let name = app.body["name"].as_str().unwrap_or_default();
+    let over = all(db, i64::MIN)?.into_iter().filter(|kept| {
+        kept.app == name
+            && kept.until.is_some_and(|until| until <= now)
+            && !matches!(kept.trouble.heals, Heals::Scale { .. })
+    });
+    let mut found: Vec<Kept> = over.chain(of(db, app, now)?).collect();
+    found.retain(|kept| kept.trouble.tenant.is_none());
+    let minute = |ms: i64| (ms + 30_000).div_euclid(60_000);
+    let each = found.iter().map(|kept| {
+        let until = kept.until.map_or(i64::MAX, minute);
+        (minute(kept.began)..until, kept.trouble.kind)
+    });
+    Ok(each.collect())
 }
 
 /// Ends at `at` what this heals in an app.

@@ -78,7 +78,7 @@ async fn an_alert_and_the_timer_at_once_make_one_change_and_the_incident_tells_o
 
 #[tokio::test]
 async fn a_rule_that_answers_with_scaling_lets_it_look_at_once() {
-    let scaled = Scaled::start_at(5, 2, |estate| acts(estate)).await;
+    let scaled = Scaled::start_at(5, 2, acts).await;
     scaled.busy("threads", 3.0).await;
     let columns = [("TableName", "string"), ("AgeSeconds", "real")];
     let fresh = vec![vec![json!("AppRequests"), json!(60.0)]];

@@ -34,16 +34,17 @@ struct Scaled {
 }
 
 impl Scaled {
+    /// At a time at which nothing is to be done about throughput: by day all of it is steady, and the
+    /// half hour is none of the minutes in which less is looked for.
     async fn start(turn: impl FnOnce(&str) -> String) -> Self {
-        let world = World::start().await;
-        let settings = world.settings_with_estate(turn);
-        Self { world, settings }
+        Self::start_at(5, 30, turn).await
     }
 
-    /// At a time of a Wednesday in summer, in UTC: at 05:00 the day's load is near its top, at 18:00
-    /// it is night.
+    /// At a time of a Wednesday, in UTC: at 05:00 the day's load is near its top, at 18:00 it is night.
     async fn start_at(hour: u32, minute: u32, turn: impl FnOnce(&str) -> String) -> Self {
-        let scaled = Self::start(turn).await;
+        let world = World::start().await;
+        let settings = world.settings_with_estate(turn);
+        let scaled = Self { world, settings };
         let now = scaled.now();
         let days =
             (Weekday::Wed.num_days_from_monday() + 7 - now.weekday().num_days_from_monday()) % 7;
@@ -121,6 +122,20 @@ impl Scaled {
         let all = runs["runs"].as_array().expect("runs");
         let mut scaling = all.iter().filter(|run| run["work"]["kind"] == "autoscale");
         scaling.next().cloned().unwrap_or_default()
+    }
+
+    /// What became in the newest run of the one change of a resource.
+    async fn change(&self, resource: &str) -> Value {
+        let run = self.run().await;
+        let all = run["changes"].as_array().into_iter().flatten();
+        let of = |change: &&Value| {
+            let id = change["what"]["resource"].as_str();
+            id.is_some_and(|id| id.ends_with(resource))
+        };
+        let mut ours = all.filter(of);
+        let change = ours.next().cloned();
+        assert_eq!(ours.count(), 0, "{run}");
+        change.unwrap_or_else(|| panic!("a change of {resource} in {run}"))
     }
 
     /// What was decided last about one thing.

@@ -35,8 +35,7 @@ async fn what_scaling_owns_others_only_propose_and_an_approved_proposal_is_carri
 async fn scale_rules_become_those_of_the_estate_and_can_be_taken_back() {
     let scaled = Scaled::start(|estate| estate.to_owned()).await;
     scaled.tick().await;
-    let run = scaled.run().await;
-    let change = run["changes"][0].clone();
+    let change = scaled.change(WORKER).await;
     assert_eq!(
         change["difference"],
         "agent-worker: scale rules cpu at 70 % -> cpu at 70 %, memory at 80 %"
@@ -121,7 +120,7 @@ async fn with_several_revisions_requests_follow_to_the_new_one_also_after_an_app
     let scaled = Scaled::start(three_replicas(&["app_traffic"])).await;
     with_several_revisions(&scaled).await;
     scaled.tick().await;
-    let change = scaled.run().await["changes"][0].clone();
+    let change = scaled.change(WORKER).await;
     assert_eq!(change["outcome"]["is"], "awaiting_approval", "{change}");
     let base = scaled.handler().await;
     let (_, answer) = say(&scaled.world, &base, OPERATOR, &change, "approve").await;

@@ -68,9 +68,8 @@ async fn a_tick_begins_nothing_beside_one_that_is_still_at_work() {
 async fn what_is_proposed_is_proposed_once_and_what_was_turned_down_is_left_alone() {
     let scaled = Scaled::start(three_replicas(&[])).await;
     scaled.tick().await;
-    let run = scaled.run().await;
-    let change = run["changes"][0].clone();
-    assert_eq!(change["outcome"]["is"], "awaiting_approval", "{run}");
+    let change = scaled.change(WORKER).await;
+    assert_eq!(change["outcome"]["is"], "awaiting_approval", "{change}");
     scaled.later(5);
     scaled.tick().await;
     let run = scaled.run().await;

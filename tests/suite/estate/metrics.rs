@@ -1,9 +1,10 @@
 //! Azure Monitor's metrics: what is told, what is refused, and what they follow.
 
+mod apps;
+
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use poolkeeper::local::telemetry::Trace;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -36,12 +37,12 @@ impl Monitor {
         Self::on(World::start().await).await
     }
 
-    /// Under a load that is the same day and night.
+    /// Under a load that is the same day and night, early in a minute: none turns while it is asked.
     async fn on(world: World) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("flat.csv");
-        std::fs::write(&file, "1998-04-30 21:30:00,2\n").expect("a file");
-        world.simulator.follow(Trace::read(&file).expect("a trace"));
+        world.flat_load();
+        let second = world.simulator.now().second();
+        let early = Duration::from_secs(u64::from(65 - second));
+        world.simulator.advance(early);
         let token = world.token("https://metrics.monitor.azure.com").await;
         let azure = Azure::on(world).await;
         Self { azure, token }
@@ -327,46 +328,6 @@ async fn a_gap_has_no_values_and_no_zeros() {
         1,
         "this minute"
     );
-}
-
-#[tokio::test]
-async fn an_app_is_told_by_replica() {
-    let monitor = Monitor::start().await;
-    let query = [
-        (
-            "metricnames",
-            "CpuPercentage,MemoryPercentage,Requests,Replicas",
-        ),
-        ("aggregation", "Average,Maximum,Total"),
-        ("interval", "PT1M"),
-    ];
-    let answer = monitor.list(APP, &query).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let body = answer.json();
-    assert_eq!(body["resourceregion"], "japaneast");
-    let [cpu, _, requests, replicas] = [0, 1, 2, 3].map(|n| series(&body["value"][n]));
-    let replicas = known(&replicas[0].1, "maximum");
-    assert!(
-        replicas.iter().all(|count| (2.0..=10.0).contains(count)),
-        "{replicas:?}"
-    );
-    let cpu = known(&cpu[0].1, "average");
-    assert!(
-        cpu.iter().all(|percent| (5.0..=100.0).contains(percent)),
-        "{cpu:?}"
-    );
-    assert!(
-        known(&requests[0].1, "total")
-            .iter()
-            .all(|count| *count > 0.0)
-    );
-    let split = [
-        ("metricnames", "CpuPercentage"),
-        ("$filter", "podName eq '*'"),
-        ("top", "50"),
-    ];
-    let by_pod = monitor.list(APP, &split).await.json();
-    assert!(series(&by_pod["value"][0]).len() >= 2);
 }
 
 #[tokio::test]

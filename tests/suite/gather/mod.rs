@@ -455,9 +455,10 @@ async fn apps_are_told_with_their_rules_and_what_a_replica_has() {
 mod embedded {
     use super::*;
 
-    /// A world whose logs know of no partition key.
+    /// A world whose logs know of no partition key, with the same load at all hours.
     async fn world() -> World {
         let world = World::start().await;
+        world.flat_load();
         let columns = [
             ("DatabaseName", "string"),
             ("CollectionName", "string"),
@@ -553,6 +554,36 @@ mod embedded {
         // The hottest is read first.
         assert_eq!(gathered.containers[0].facts.resource.name(), "agents");
         assert_eq!(gathered.containers[1].facts.resource.name(), "messages");
+    }
+
+    #[tokio::test]
+    async fn few_refusals_are_real_where_calls_wait_long() {
+        let world = world().await;
+        let now = world.simulator.now();
+        let from = now - Duration::minutes(30);
+        let mut seen = Vec::new();
+        // Chance makes an hour busier or calmer: the burst is found that refuses between 1 and 5 %.
+        for step in 0..40 {
+            let factor = 3.0 + 0.05 * f64::from(step);
+            world.simulator.no_pressure().await;
+            world.simulator.burst("threads", factor, from, now).await;
+            let gathered = look_now(&world).await;
+            let threads = of(&gathered, "cosmos-agents-jpe/agents/threads");
+            let recent = threads.facts.minutes.iter().rev().take(5);
+            let sum = recent.fold((0.0, 0.0, 0.0), |sum, minute| {
+                let [refused, requests, ms] = [minute.refused, minute.requests, minute.latency_ms]
+                    .map(|known| known.expect("it is measured"));
+                (sum.0 + refused, sum.1 + requests, sum.2 + ms / 5.0)
+            });
+            let refused = sum.0 / sum.1 * 100.0;
+            if (2.5..4.9).contains(&refused) {
+                assert!(sum.2 > 100.0, "{refused} % refused, {} ms", sum.2);
+                assert_eq!(decided(&world, threads).because, Because::Throttled);
+                return;
+            }
+            seen.push((factor, refused));
+        }
+        panic!("no burst refuses few: {seen:?}");
     }
 
     #[tokio::test]

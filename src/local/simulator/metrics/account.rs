@@ -127,16 +127,10 @@ fn offers(held: &[Held], of: &str) -> Vec<(i64, Offer, f64)> {
     let ours = held.iter().filter(|one| one.id == key);
     ours.map(|one| {
         let number = |name: &str| one.body[name].as_f64().unwrap_or_default();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a few partitions"
-        )]
-        let partitions = (number("instant_maximum") / world::PARTITION_SERVES as f64) as usize;
         let offer = Offer {
             ru: number("value"),
             autoscale: one.body["autoscale"] == true,
-            partitions: partitions.max(1),
+            partitions: world::partitions_serving(number("instant_maximum")),
         };
         (one.from, offer, number("storage_gb"))
     })

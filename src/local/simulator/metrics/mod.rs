@@ -53,10 +53,15 @@ enum Subject {
 }
 
 impl Subject {
-    fn read(db: &Connection, found: Resource, pressures: &[Pressure]) -> Result<Self, Refusal> {
+    fn read(
+        db: &Connection,
+        found: Resource,
+        pressures: &[Pressure],
+        now_ms: i64,
+    ) -> Result<Self, Refusal> {
         let is_app = kind_of(&found.key) == "microsoft.app/containerapps";
         if is_app {
-            App::read(db, &found, pressures).map(Self::App)
+            App::read(db, &found, pressures, now_ms).map(Self::App)
         } else {
             Account::read(db, found, pressures).map(Self::Account)
         }
@@ -118,7 +123,7 @@ async fn look(shared: &Shared, ids: Vec<String>) -> Result<Seen, Refusal> {
                     let why = format!("The resource '{id}' was not found.");
                     Refusal::new(404, "ResourceNotFound", why)
                 })?;
-                subjects.push(Subject::read(db, found, &pressures)?);
+                subjects.push(Subject::read(db, found, &pressures, now)?);
             }
             let lag = pressure::lag(db)?;
             Ok(Seen {

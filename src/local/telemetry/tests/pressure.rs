@@ -63,3 +63,48 @@ fn a_hot_tenant_has_most_of_a_containers_charges() {
     assert!(ours > 0.85 * all, "{ours} of {all}");
     assert!(with(&model, &batch, Table::CosmosRequests, "StatusCode", "429") > 0);
 }
+
+#[test]
+fn after_a_split_logs_name_the_new_partitions() {
+    let model = model_of(small(40.0));
+    let partitions = |count: Option<usize>| {
+        let of = |count| ("threads".to_owned(), count);
+        let conditions = Conditions {
+            partitions: count.map(of).into_iter().collect(),
+            ..Conditions::default()
+        };
+        let (batch, _) = model.range(noon(), noon() + 20, &conditions);
+        let rows = batch.rows(Table::PartitionCharges);
+        let ours = (0..rows.len())
+            .filter(|row| text(&model, rows.get(*row, "CollectionName")) == "threads");
+        let ranges = ours.map(|row| text(&model, rows.get(row, "PartitionKeyRangeId")).to_owned());
+        ranges.collect::<std::collections::BTreeSet<_>>()
+    };
+    let two: Vec<String> = partitions(None).into_iter().collect();
+    assert_eq!(two, ["0", "1"]);
+    let split = partitions(Some(4));
+    assert!(split.len() > 2, "{split:?}");
+    assert!(split.iter().all(|range| "0123".contains(range.as_str())));
+}
+
+#[test]
+fn calls_that_are_served_beyond_the_limit_take_long() {
+    let model = model_of(small(20.0));
+    let quickest = |factor: f64| {
+        let burst = Pressure::Burst {
+            resource: "threads".into(),
+            factor,
+            span: ALWAYS,
+        };
+        let (batch, _) = model.range(noon(), noon() + 10, &pressed("threads", burst));
+        let rows = batch.rows(Table::CosmosRequests);
+        let served = (0..rows.len()).filter(|row| {
+            text(&model, rows.get(*row, "CollectionName")) == "threads"
+                && number(rows.get(*row, "StatusCode")) < 300.0
+        });
+        let took = served.map(|row| number(rows.get(row, "DurationMs")));
+        took.fold(f64::INFINITY, f64::min)
+    };
+    assert!(quickest(1.0) < 50.0);
+    assert!(quickest(8.0) > 500.0);
+}

@@ -1,11 +1,12 @@
 use super::request::Request;
 use super::{Scene, hundredths, ns, round};
+use crate::local::telemetry::model::ContainerNow;
 use crate::local::telemetry::names::{Container, Target};
 use crate::local::telemetry::rows::{Table, Value};
 use crate::local::telemetry::service::REFUSED_CHARGE;
 use crate::local::telemetry::tenants::Tenant;
 use crate::local::telemetry::words::Word;
-use crate::local::world::physics::container::refused_share;
+use crate::local::world::physics::container::{backlog_ms, refused_share};
 
 /// How often a call is tried.
 const TRIES: u32 = 4;
@@ -42,14 +43,16 @@ impl Request<'_> {
         if copies == 0 {
             return false;
         }
-        let (mut told, mut refused_tries) = (200, 0);
+        let (mut told, mut refused_tries, mut waits) = (200, 0, 0.0);
         for copy in 0..u32::try_from(copies).unwrap_or(u32::MAX) {
             let tenant = match now.hot {
                 Some((hot, share)) if scene.random.chance(share) => hot,
                 _ => self.tenant_place,
             };
-            let partition = scene.model.tenants[tenant].partition_of(container.partitions.len());
-            let refusal = self.throttle.max(refused_share(now.used(partition)));
+            let partition = scene.model.tenants[tenant].partition_of(now.partitions);
+            let ratio = now.used(partition);
+            let refusal = self.throttle.max(refused_share(ratio));
+            let took = call.took * 0.6 + backlog_ms(ratio);
             let mut tries = 0;
             let status = loop {
                 let waited = ns(f64::from(tries) * WAIT_MS);
@@ -61,6 +64,7 @@ impl Request<'_> {
                     place,
                     tenant,
                     at,
+                    took,
                     refused,
                 }
                 .log(scene);
@@ -71,10 +75,15 @@ impl Request<'_> {
             };
             if copy == 0 {
                 told = status;
+                waits = if status == 429 {
+                    0.0
+                } else {
+                    backlog_ms(ratio)
+                };
             }
         }
         self.throttled += refused_tries;
-        self.duration += f64::from(refused_tries) * WAIT_MS;
+        self.duration += f64::from(refused_tries) * WAIT_MS + waits;
         let common = &names.common;
         let code = match told {
             429 => common.throttled_code,
@@ -87,7 +96,14 @@ impl Request<'_> {
             name: container.calls[call.kind],
             data: container.documents,
         };
-        self.dependency(scene, target, call.start, call.took, code, told != 429);
+        self.dependency(
+            scene,
+            target,
+            call.start,
+            call.took + waits,
+            code,
+            told != 429,
+        );
         told == 429
     }
 }
@@ -99,6 +115,8 @@ struct Attempt<'a> {
     place: usize,
     tenant: usize,
     at: i64,
+    /// Milliseconds at the server, if it is served.
+    took: f64,
     refused: bool,
 }
 
@@ -110,11 +128,16 @@ impl Attempt<'_> {
             place,
             tenant,
             at,
+            took,
             refused,
         } = *self;
         let names = &scene.model.names;
         let (common, container) = (&names.common, &names.containers[place]);
-        let (partition, range) = partition(container, &scene.model.tenants[tenant]);
+        let (partition, range) = partition(
+            container,
+            &scene.now.containers[place],
+            &scene.model.tenants[tenant],
+        );
         let charge = if refused {
             REFUSED_CHARGE
         } else {
@@ -139,7 +162,7 @@ impl Attempt<'_> {
                 Value::Word(container.documents),
                 Value::Int(status),
                 Value::Real(charge),
-                Value::Real(if refused { 0.4 } else { round(call.took * 0.6) }),
+                Value::Real(if refused { 0.4 } else { round(took) }),
                 Value::Real(if call.kind == 2 { 1840.0 } else { 420.0 }),
                 Value::Real((charge * 310.0).round()),
                 Value::Word(common.region),
@@ -174,6 +197,10 @@ impl Attempt<'_> {
 }
 
 /// The partition that holds a tenant's documents: its id and the id of its range.
-pub(super) fn partition(container: &Container, tenant: &Tenant) -> (Word, Word) {
-    container.partitions[tenant.partition_of(container.partitions.len())]
+pub(super) fn partition(
+    container: &Container,
+    now: &ContainerNow,
+    tenant: &Tenant,
+) -> (Word, Word) {
+    container.partitions[tenant.partition_of(now.partitions)]
 }

@@ -94,13 +94,14 @@ impl Used {
             metric(searches, by.searches, f64::from(by.searches), 1.0, 1.0);
             metric(blobs, by.blob_calls, f64::from(by.blob_calls), 1.0, 1.0);
         }
-        for (container, charges) in names.containers.iter().zip(&self.by_partition_key) {
+        let containers = names.containers.iter().zip(&now.containers);
+        for ((container, here), charges) in containers.zip(&self.by_partition_key) {
             let charged = charges
                 .iter()
                 .zip(&model.tenants)
                 .filter(|(charge, _)| **charge > 0.0);
             for (charge, tenant) in charged {
-                let (_, range) = partition(container, tenant);
+                let (_, range) = partition(container, here, tenant);
                 out.of(Table::PartitionCharges).push(
                     at,
                     [

@@ -15,6 +15,11 @@ const HOUR: f64 = 0.03;
 const PARTITION: f64 = 0.02;
 /// Milliseconds that a call takes at the server when nothing is in its way.
 const CALM_MS: f64 = 3.2;
+/// Milliseconds for which calls that are served wait when twice what there is is asked for, if nobody
+/// gave up; it grows with the third power of what lies above the limit, and nobody waits longer than
+/// [`WAITS_MS`].
+const BACKLOG_MS: f64 = 25_000.0;
+const WAITS_MS: f64 = 800.0;
 
 /// What there is for a container.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,6 +124,7 @@ impl Container {
         let hot_place = hot.map(|hot| hot.tenant % hour.shares.len() as u64);
         let even = 1.0 - hot.map_or(0.0, |hot| hot.share);
         let (mut refused, mut fullest) = (0.0, 0.0_f64);
+        let (mut served, mut waited) = (0.0, 0.0);
         out.used.clear();
         for (place, share) in hour.shares.iter().enumerate() {
             let mut part = even * share / partitions;
@@ -126,7 +132,10 @@ impl Container {
                 part += hot.share;
             }
             let ratio = busiest * part / most;
-            refused += part * refused_share(ratio);
+            let refused_here = part * refused_share(ratio);
+            refused += refused_here;
+            served += part - refused_here;
+            waited += (part - refused_here) * latency_ms(ratio);
             fullest = fullest.max(ratio);
             out.used.push((ratio * 100.0).min(100.0).round());
         }
@@ -134,7 +143,12 @@ impl Container {
         let calls = busiest * MEAN * 60.0 / self.charge;
         out.refused = calls * refused;
         out.done = calls - out.refused;
-        out.latency_ms = latency_ms(fullest);
+        // Of those calls that were served, wherever they were.
+        out.latency_ms = if served > 0.0 {
+            (waited / served * 100.0).round() / 100.0
+        } else {
+            CALM_MS
+        };
         out.provisioned = if offer.autoscale {
             (offer.ru * fullest.clamp(0.1, 1.0)).round()
         } else {
@@ -175,11 +189,16 @@ pub(in crate::local) fn refused_share(ratio: f64) -> f64 {
     (1.0 - limit).powi(2) / (2.0 * (1.0 - QUIETEST)) / MEAN
 }
 
+/// Milliseconds for which a call that is served waits because more is asked of its partition than it
+/// has: little while only some seconds are too full, hundreds when most are.
+pub(in crate::local) fn backlog_ms(ratio: f64) -> f64 {
+    (BACKLOG_MS * (ratio - 1.0).max(0.0).powi(3)).min(WAITS_MS)
+}
+
 /// Mean milliseconds of a call: it waits the longer the fuller its partition is.
 fn latency_ms(ratio: f64) -> f64 {
     let queued = 0.25 / (1.05 - ratio.min(1.0)) - 0.238;
-    let refused = 6.0 * refused_share(ratio);
-    ((CALM_MS * (1.0 + queued) + refused) * 100.0).round() / 100.0
+    CALM_MS * (1.0 + queued) + backlog_ms(ratio)
 }
 
 #[cfg(test)]
@@ -237,6 +256,28 @@ mod tests {
             assert_eq!(*used >= 100.0, at == place, "{seen:?}");
         }
         assert!(seen.refused > 0.0);
+    }
+
+    #[test]
+    fn calls_wait_the_longer_the_more_is_asked_for_than_there_is() {
+        for (ratio, least, most) in [
+            (0.3, 3.0, 4.0),
+            (0.9, 7.0, 9.0),
+            (1.0, 18.0, 19.0),
+            // Some are refused, and still it is fast enough.
+            (1.09, 30.0, 50.0),
+            (1.12, 50.0, 100.0),
+            (1.2, 200.0, 300.0),
+            (1.5, 800.0, 830.0),
+            (12.0, 800.0, 830.0),
+        ] {
+            let ms = latency_ms(ratio);
+            assert!((least..most).contains(&ms), "{ratio}: {ms} ms");
+        }
+        // Whoever is at a calm partition does not wait for a full one.
+        let tenant = spread("tenant-a");
+        let hot = |share| minute(2.0, 1000.0, 4, Some(Hot { share, tenant })).latency_ms;
+        assert!(hot(0.5) < hot(0.9), "{} {}", hot(0.5), hot(0.9));
     }
 
     #[test]

@@ -30,6 +30,17 @@ pub(in crate::local) fn partitions(container: &str) -> u32 {
     }
 }
 
+/// Physical partitions of an offer that can have so many RU/s at once.
+pub(in crate::local) fn partitions_serving(instant_maximum: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a few partitions"
+    )]
+    let partitions = (instant_maximum / PARTITION_SERVES as f64) as usize;
+    partitions.max(1)
+}
+
 /// GB of data and index that a container holds.
 fn storage_gb(container: &str) -> f64 {
     match container {

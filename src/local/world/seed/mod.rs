@@ -8,7 +8,7 @@ mod redis;
 mod storage;
 mod vault;
 
-pub(in crate::local) use cosmos::{PARTITION_SERVES, partitions, throughput};
+pub(in crate::local) use cosmos::{PARTITION_SERVES, partitions, partitions_serving, throughput};
 pub(in crate::local) use identities::APPLICATIONS;
 pub(in crate::local) use vault::vault_folder;
 
