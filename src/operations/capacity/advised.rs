@@ -9,7 +9,7 @@ use super::advise::{
     container as advise_container,
 };
 use super::kept::{Document, Measure, read};
-use super::places::{Place, PlaceKind, places};
+use super::places::{Container, Place, PlaceKind, places};
 use crate::app::App;
 use crate::azure::{Azure, Error, container_apps, cosmos};
 use crate::domain::{Finding, Money, ResourceId};
@@ -140,12 +140,7 @@ async fn of_place(
         } => {
             let found = cosmos::account(azure, account).await?;
             let mut ids: Vec<ResourceId> = containers.iter().map(|one| one.id(account)).collect();
-            let mut databases: Vec<ResourceId> = containers
-                .iter()
-                .map(|one| one.database_id(account))
-                .collect();
-            databases.dedup();
-            ids.extend(databases);
+            ids.extend(databases(account, containers));
             let reads: Vec<_> = ids.iter().map(|id| supply(azure, id, &found)).collect();
             let supplies: Vec<Supply> = stream::iter(reads).buffered(AT_ONCE).collect().await;
             let mut made = Vec::new();
@@ -202,6 +197,18 @@ async fn of_place(
     }
 }
 
+/// The databases of containers, each once: containers of one need not stand beside each other.
+fn databases(account: &ResourceId, containers: &[Container]) -> Vec<ResourceId> {
+    let mut databases: Vec<ResourceId> = Vec::new();
+    for one in containers {
+        let database = one.database_id(account);
+        if !databases.contains(&database) {
+            databases.push(database);
+        }
+    }
+    databases
+}
+
 async fn supply(azure: &Azure, id: &ResourceId, account: &cosmos::Account) -> Supply {
     if account.serverless {
         return Supply::Serverless;
@@ -253,4 +260,28 @@ pub async fn documents(app: &App) -> anyhow::Result<Vec<(Place, Document)>> {
         all.push((place, document.unwrap_or_default()));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_judged_once_wherever_its_containers_stand() {
+        let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a");
+        let container = |database: &str, container: &str| Container {
+            database: database.into(),
+            container: container.into(),
+        };
+        let containers = [
+            container("one", "a"),
+            container("two", "b"),
+            container("One", "c"),
+        ];
+        let found: Vec<String> = databases(&account, &containers)
+            .iter()
+            .map(|id| id.name().to_owned())
+            .collect();
+        assert_eq!(found, ["one", "two"]);
+    }
 }
