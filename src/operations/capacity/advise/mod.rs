@@ -13,7 +13,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::hourly::quantile;
-use super::kept::{Candidate, Coming, Kept, Measure};
+use super::kept::{Candidate, Coming, Kept, Measure, STALE};
 use crate::domain::{Capacity, Money, Replicas, ResourceId};
 
 pub use learn::{PerReplica, Usage};
@@ -29,6 +29,8 @@ pub const BUFFER: f64 = 1.2;
 const SPARE: f64 = 0.8;
 /// Of the hours of a forecast, the share whose need must be met: one hour of a week is a spike.
 const MET: f64 = 0.99;
+/// With fewer hours of a forecast left (5 days) nothing is said of a week.
+const LEAST_LEFT: usize = 120;
 /// What differs by less is the same money.
 const WORTH: f64 = 0.1;
 
@@ -249,20 +251,34 @@ struct Need {
 }
 
 impl Need {
-    /// `None` if all of it is over.
-    fn of(kept: &Kept, coming: &Coming, now: DateTime<Utc>) -> Option<Self> {
+    /// Errors: a sentence why it is not known. The rest of a forecast is not the coming week: it may begin
+    /// after the busiest day.
+    fn of(kept: &Kept, coming: &Coming, now: DateTime<Utc>) -> Result<Self, String> {
         let factor = kept.busy.factor;
         let place = |place: usize| coming.hour(place) + Duration::hours(1) > now;
         let rest: Vec<usize> = (0..coming.forecast.len()).filter(|p| place(*p)).collect();
         if rest.is_empty() {
-            return None;
+            return Err("its forecast is over, and was not renewed".into());
+        }
+        let begins = coming.start.format("%Y-%m-%d %H:%M UTC");
+        if now - coming.start > STALE {
+            return Err(format!(
+                "its forecast begins at {begins}, and was not renewed for more than {} hours",
+                STALE.num_hours()
+            ));
+        }
+        if rest.len() < LEAST_LEFT {
+            return Err(format!(
+                "only {} hours are left of its forecast from {begins}, and at least {LEAST_LEFT} are needed",
+                rest.len()
+            ));
         }
         let hours: Vec<f64> = rest.iter().map(|p| coming.forecast[*p] * factor).collect();
         let uppers: Vec<_> = rest
             .iter()
             .map(|p| (coming.hour(*p), coming.upper[*p] * factor))
             .collect();
-        Some(Self {
+        Ok(Self {
             upper: quantile(uppers.iter().map(|(_, upper)| *upper).collect(), MET),
             middle: quantile(hours.clone(), MET),
             lower: quantile(

@@ -123,13 +123,20 @@ fn throughput_follows_the_need_of_the_coming_week_in_azures_steps() {
     use Capacity::{Autoscale, Manual};
     for (name, have, day, factor, expected) in [
         ("it will do", Manual(1000), 800.0, 1.0, "keep 1000 RU/s"),
-        // 80 % of 1000 are exceeded, and 1.2 times 801 are 961.2.
+        // 80 % of 1000 are exceeded, and 1.2 times 801 are 961.2: it is the next step.
         (
-            "just over the rule, and no step to go",
+            "just over the rule",
             Manual(1000),
             801.0,
             1.0,
-            "keep 1000 RU/s",
+            "1000 RU/s -> 1100 RU/s",
+        ),
+        (
+            "just over the rule, autoscale",
+            Autoscale(4000),
+            3300.0,
+            1.0,
+            "autoscale up to 4000 RU/s -> autoscale up to 5000 RU/s",
         ),
         (
             "over the rule",
@@ -277,6 +284,14 @@ fn without_data_nothing_is_recommended_and_it_is_said_why() {
         }),
         ..kept(Measure::Units, &[], 0.0, 1.0)
     };
+    let begun = |hours| Kept {
+        coming: Some(Coming {
+            start: now() - Duration::hours(hours),
+            ..coming_from(&week(100.0, 100.0), 0.0)
+        }),
+        ..kept(Measure::Units, &[], 0.0, 1.0)
+    };
+    let brief = kept(Measure::Units, &[100.0; 119], 0.0, 1.0);
     for (units, why) in [
         (None, "it was not measured yet"),
         (
@@ -284,10 +299,21 @@ fn without_data_nothing_is_recommended_and_it_is_said_why() {
             "insufficient data: 100 hours, and at least 168 (7 days) are needed",
         ),
         (Some(&over), "its forecast is over, and was not renewed"),
+        (
+            Some(&begun(49)),
+            "its forecast begins at 2026-10-30 23:00 UTC, and was not renewed for more than 48 hours",
+        ),
+        (Some(&begun(48)), "1000 RU/s -> 400 RU/s"),
+        (
+            Some(&brief),
+            "only 119 hours are left of its forecast from 2026-11-02 00:00 UTC, and at least 120 are needed",
+        ),
     ] {
         let found = judge(&have, units);
         assert_eq!(short(&found), why);
-        assert_eq!((found.monthly, found.urgency), (None, Urgency::None));
+        if matches!(found.advice, Advice::Unknown { .. }) {
+            assert_eq!((found.monthly, found.urgency), (None, Urgency::None));
+        }
     }
     let input = |supply| {
         let input = ContainerInput {
@@ -348,6 +374,22 @@ fn limits_of_the_service_and_of_the_estate_are_kept_and_told() {
         told.contains("20000 RU/s is the most that is allowed"),
         "{told}"
     );
+    // What is above the limit, and needed, is not too much.
+    let low = ThroughputRules {
+        most: 1000,
+        ..usual
+    };
+    let units = kept(Measure::Units, &week(1900.0, 500.0), 0.0, 1.0);
+    let found = judge_by(&throughput(Capacity::Manual(2000)), Some(&units), &low);
+    assert_eq!(short(&found), "keep 2000 RU/s");
+    assert_eq!((found.urgency, found.monthly), (Urgency::Now, None));
+    let told = found.notes.join("; ");
+    assert!(
+        told.contains(
+            "it needs 2300 RU/s with its buffer, and 1000 RU/s is the most that is allowed"
+        ),
+        "{told}"
+    );
     // A limit of people that is no step of Azure holds all the same.
     let odd = ThroughputRules {
         most: 2550,
@@ -406,7 +448,7 @@ fn money_is_what_a_month_of_such_weeks_costs_more_or_less() {
         Some(yen(-18 * 730))
     );
     assert_eq!(
-        monthly(Capacity::Manual(1200), 1000.0, 1.0),
+        monthly(Capacity::Manual(1300), 1000.0, 1.0),
         None,
         "nothing changes"
     );
@@ -441,10 +483,10 @@ fn autoscale_is_told_where_the_shape_of_the_load_makes_it_cheaper_or_dearer() {
     for day in 0..7 {
         rush[day * 24 + 12] = 8000.0;
     }
-    let (to, percent) = other(Capacity::Manual(9600), &rush).expect("cheaper");
+    let (to, percent) = other(Capacity::Manual(10_000), &rush).expect("cheaper");
     assert_eq!(to, Capacity::Autoscale(10_000));
-    // (8000 + 23 * 1000) / 24 * 1.5 of 9600.
-    assert_eq!(percent, 20);
+    // (8000 + 23 * 1000) / 24 * 1.5 of 10,000.
+    assert_eq!(percent, 19);
     let even = [1000.0; 168];
     assert_eq!(
         other(Capacity::Autoscale(2000), &even),
@@ -452,15 +494,66 @@ fn autoscale_is_told_where_the_shape_of_the_load_makes_it_cheaper_or_dearer() {
         "an even load is cheaper by hand"
     );
     assert_eq!(
-        other(Capacity::Manual(1200), &even),
-        Some((Capacity::Autoscale(2000), 125)),
+        other(Capacity::Manual(1300), &even),
+        Some((Capacity::Autoscale(2000), 115)),
         "and dearer by autoscale"
     );
     // Between them it is the same money within a tenth: 1.5 times the mean, and 1.2 times the peak.
     let middling: Vec<f64> = (0..168)
         .map(|h| if h % 5 == 0 { 1000.0 } else { 750.0 })
         .collect();
-    assert_eq!(other(Capacity::Manual(1200), &middling), None);
+    assert_eq!(other(Capacity::Manual(1300), &middling), None);
+}
+
+/// Autoscale's least is ten times that of manual throughput, since what is stored and what there once was
+/// count ten times as much.
+#[test]
+fn the_other_mode_is_within_what_azure_takes() {
+    let mut rush = vec![50.0; 168];
+    for day in 0..7 {
+        rush[day * 24 + 12] = 900.0;
+    }
+    let units = kept(Measure::Units, &rush, 0.0, 1.0);
+    let other = |capacity, minimum, most| {
+        let have = Throughput {
+            minimum,
+            ..throughput(capacity)
+        };
+        let rules = ThroughputRules {
+            most,
+            ..ThroughputRules::default()
+        };
+        let found = judge_by(&have, Some(&units), &rules);
+        found.other_mode.map(|other| other.to)
+    };
+    use Capacity::{Autoscale, Manual};
+    for (name, have, minimum, most, expected) in [
+        (
+            "nothing stored",
+            Manual(3000),
+            400,
+            20_000,
+            Some(Autoscale(2000)),
+        ),
+        (
+            "much stored",
+            Manual(3000),
+            1200,
+            20_000,
+            Some(Autoscale(12_000)),
+        ),
+        ("too much stored", Manual(3000), 2100, 20_000, None),
+        ("back", Autoscale(10_000), 1000, 20_000, Some(Manual(1100))),
+        (
+            "back, much stored",
+            Autoscale(20_000),
+            20_000,
+            20_000,
+            Some(Manual(2000)),
+        ),
+    ] {
+        assert_eq!(other(have, minimum, most), expected, "{name}");
+    }
 }
 
 #[test]

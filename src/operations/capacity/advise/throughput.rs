@@ -15,6 +15,9 @@ use crate::operations::capacity::kept::Kept;
 /// The steps in which Azure takes throughput, RU/s.
 const MANUAL_STEP: u32 = 100;
 const AUTOSCALE_STEP: u32 = 1000;
+/// The least that Azure takes of anything, RU/s.
+const MANUAL_LEAST: u32 = 400;
+const AUTOSCALE_LEAST: u32 = 1000;
 
 /// All that the throughput of a container is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -49,17 +52,20 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
         Ok(found) => found,
         Err(why) => return unknown(why),
     };
-    let Some(need) = Need::of(kept, coming, now) else {
-        return unknown("its forecast is over, and was not renewed".into());
+    let need = match Need::of(kept, coming, now) {
+        Ok(need) => need,
+        Err(why) => return unknown(why),
     };
     let (current, _) = parts(have.capacity);
     let evidence = need.evidence(kept, coming, FULL * f64::from(current));
     let mut notes = Vec::new();
+    let full = need.upper > FULL * f64::from(current);
     let wanted = wanted(have, input.rules, need.upper, &mut notes);
     let (to, _) = parts(wanted);
-    let short = need.upper > f64::from(to);
-    let more = need.upper > FULL * f64::from(current) && to > current;
-    let less = to < current && f64::from(to) <= SPARE * f64::from(current);
+    let more = full && to > current;
+    // What is too much by the estate's limits is not too much for what is needed.
+    let enough = need.upper <= f64::from(to);
+    let less = to < current && f64::from(to) <= SPARE * f64::from(current) && enough;
     let advice = if more || less {
         Advice::Resize {
             now: size,
@@ -88,7 +94,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     Some(Recommendation {
         resource: resource.clone(),
         // Where no more can be had, it is as urgent.
-        urgency: if need.upper > FULL * f64::from(current) && to >= current && (more || short) {
+        urgency: if full && (more || !enough) {
             urgency(evidence.crosses, now)
         } else {
             super::Urgency::None
@@ -117,7 +123,8 @@ fn with(mode: Capacity, ru: u32) -> Capacity {
     }
 }
 
-/// The need and its buffer in Azure's steps, within the limits of Azure and of the estate.
+/// The need and its buffer in Azure's steps, within the limits of Azure and of the estate; where there is
+/// too little at least the next step.
 fn wanted(
     have: &Throughput,
     rules: &ThroughputRules,
@@ -125,7 +132,11 @@ fn wanted(
     notes: &mut Vec<String>,
 ) -> Capacity {
     let (current, step) = parts(have.capacity);
-    let raw = up_to_step(need * BUFFER, step);
+    let mut raw = up_to_step(need * BUFFER, step);
+    // A fifth more than is needed is still fuller than 80 %.
+    if need > FULL * f64::from(current) && raw <= current {
+        raw = up_to_step(need / FULL, step);
+    }
     let least = up_to_step(f64::from(have.minimum.max(rules.least)), step);
     // The estate's limit is one of people: it is rounded so that it holds.
     let most = (rules.most / step * step).max(least);
@@ -196,19 +207,18 @@ fn other_mode(
     let most = input.rules.most;
     let to = match best {
         Capacity::Manual(_) => {
-            let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP).max(AUTOSCALE_STEP);
-            Capacity::Autoscale(
-                ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)),
-            )
+            let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP);
+            let least = up_to_step(f64::from(other_least(have)), AUTOSCALE_STEP);
+            Capacity::Autoscale(ru.min(most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(least))
         }
         Capacity::Autoscale(_) => {
-            // What Azure allows as the least of the other mode is known once it is that.
             let ru = up_to_step(need.upper * BUFFER, MANUAL_STEP).max(input.rules.least);
-            Capacity::Manual(ru.min(most))
+            let least = up_to_step(f64::from(other_least(have)), MANUAL_STEP);
+            Capacity::Manual(ru.min(most).max(least))
         }
     };
-    // A need beyond what is allowed is met by neither.
-    if need.upper > f64::from(most) || have.pending {
+    // A need beyond what is allowed is met by neither, and what Azure takes no less of may not be.
+    if need.upper > f64::from(most) || parts(to).0 > most || have.pending {
         return None;
     }
     // In RU/s of manual throughput, which needs no price.
@@ -229,6 +239,21 @@ fn other_mode(
             .and_then(|(new, old)| new.minus(old)),
         percent: (ratio * 100.0).round().min(1e6) as u32,
     })
+}
+
+/// The least that Azure takes in the other mode, RU/s. By hand it is 400, and more by what is stored (1 for
+/// a GB) and by the most that there ever was (a hundredth of it); as the most of autoscale 1,000, and ten
+/// times those (10 for a GB, a tenth of the most).
+///
+/// Source: "Limits for provisioned throughput" and "Limits for autoscale provisioned throughput",
+/// Azure Cosmos DB service quotas.
+fn other_least(have: &Throughput) -> u32 {
+    match have.capacity {
+        // At 400 it is not known what lies below it; what lies above it is a tenth.
+        Capacity::Manual(_) if have.minimum > MANUAL_LEAST => have.minimum.saturating_mul(10),
+        Capacity::Manual(_) => AUTOSCALE_LEAST,
+        Capacity::Autoscale(_) => (have.minimum / 10).max(MANUAL_LEAST),
+    }
 }
 
 fn said(other: &OtherMode) -> String {
