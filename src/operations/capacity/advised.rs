@@ -12,7 +12,7 @@ use super::kept::{Document, Measure, read};
 use super::places::{Container, Place, PlaceKind, places};
 use crate::app::App;
 use crate::azure::{Azure, Error, container_apps, cosmos};
-use crate::domain::{Finding, Money, ResourceId};
+use crate::domain::{ChangeKind, Finding, Money, ResourceId};
 use crate::estate::Estate;
 use crate::operations::autoscale::Supply;
 use crate::store::{Created, Error as StoreError};
@@ -66,6 +66,10 @@ impl Advised {
                     };
                     let message = format!("{now} -> {to}: {}", one.sentence());
                     findings.push(Finding::new(code, &subject, message));
+                }
+                Advice::Limits { now, to } => {
+                    let message = format!("scaling goes {now} -> {to}: {}", one.sentence());
+                    findings.push(Finding::new("capacity-limit", &subject, message));
                 }
                 // What is at its limit is no other size, and yet too small.
                 Advice::Keep { now } if one.urgency != Urgency::None => {
@@ -146,13 +150,16 @@ async fn of_place(
             let mut made = Vec::new();
             for (id, supply) in ids.iter().zip(&supplies) {
                 let subject = document.subject(id);
-                let rules = estate.scaling.throughput(id).copied().unwrap_or_default();
+                let owned = estate.scaling.throughput(id).copied();
+                let mode = estate.policy(ChangeKind::CosmosThroughput).mode;
+                let rules = owned.unwrap_or_default();
                 made.extend(advise_container(
                     &ContainerInput {
                         resource: id,
                         supply,
                         units: subject.and_then(|subject| subject.of(Measure::Units)),
                         rules: &rules,
+                        scaled: owned.map(|_| mode),
                         prices: &estate.scaling.prices,
                         location: &found.location,
                         regions: found.regions,

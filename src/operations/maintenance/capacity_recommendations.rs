@@ -45,19 +45,17 @@ fn counts(advised: &Advised) -> [(&'static str, u64); 4] {
     };
     [
         ("judged", advised.recommendations.len() as u64),
-        (
-            "more",
-            count(&|a, grows| matches!(a, Advice::Resize { .. }) && grows),
-        ),
-        (
-            "less",
-            count(&|a, grows| matches!(a, Advice::Resize { .. }) && !grows),
-        ),
+        ("more", count(&|a, grows| is_change(a) && grows)),
+        ("less", count(&|a, grows| is_change(a) && !grows)),
         (
             "unknown",
             count(&|a, _| matches!(a, Advice::Unknown { .. })),
         ),
     ]
+}
+
+fn is_change(advice: &Advice) -> bool {
+    matches!(advice, Advice::Resize { .. } | Advice::Limits { .. })
 }
 
 fn summary(advised: &Advised) -> String {

@@ -54,8 +54,23 @@ pub enum Advice {
     Keep { now: Size },
     /// From one size to another.
     Resize { now: Size, to: Size },
+    /// Scaling follows the load, and should be let go further, or less far.
+    Limits { now: Limits, to: Limits },
     /// Nothing can be said, and why.
     Unknown { now: Option<Size>, why: String },
+}
+
+/// Between which scaling goes, RU/s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "from {} to {} RU/s", self.least, self.most)
+    }
 }
 
 /// How much there is, or should be.
@@ -93,7 +108,8 @@ pub struct Evidence {
     /// By how much the busy minute exceeds its hour, and from how many hours that was learned.
     pub busy_factor: f64,
     pub busy_hours: usize,
-    /// When more than is good of what there is will be needed, at the upper end; `None`: never.
+    /// When more than is good of what there is will be needed, or more than scaling is allowed, at the
+    /// upper end; `None`: never.
     pub crosses: Option<DateTime<Utc>>,
     /// The hours behind the forecast, and how many of them were not told.
     pub hours: usize,
@@ -163,7 +179,17 @@ impl Recommendation {
                 }
                 _ => false,
             },
-            _ => false,
+            Advice::Limits { now, to } => to.most > now.most,
+            Advice::Keep { .. } | Advice::Unknown { .. } => false,
+        }
+    }
+
+    /// Beyond what the need is too much, after `over`.
+    #[must_use]
+    pub fn bound(&self) -> &'static str {
+        match self.advice {
+            Advice::Limits { .. } => "what scaling is allowed",
+            _ => "80 % of what there is",
         }
     }
 
@@ -178,13 +204,12 @@ impl Recommendation {
                  forecast)",
                 evidence.need, evidence.need_forecast
             ));
+            let bound = self.bound();
             match (self.urgency, evidence.crosses) {
-                (Urgency::Now, _) => {
-                    parts.push("that is over 80 % of what there is within a day".into())
-                }
+                (Urgency::Now, _) => parts.push(format!("that is over {bound} within a day")),
                 (Urgency::WithinDays(_), Some(at)) => {
                     parts.push(format!(
-                        "over 80 % of what there is from {}",
+                        "over {bound} from {}",
                         at.format("%Y-%m-%d %H:%M UTC")
                     ));
                 }

@@ -1,5 +1,7 @@
 //! Throughput of a container, or of what the containers of a database share.
 
+mod limits;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -7,10 +9,10 @@ use super::{
     up_to_step, urgency,
 };
 use crate::azure::cosmos::Throughput;
-use crate::domain::{Capacity, ResourceId};
+use crate::domain::{Capacity, Mode, ResourceId};
 use crate::estate::{MONTH_HOURS, Prices, ThroughputRules};
 use crate::operations::autoscale::Supply;
-use crate::operations::capacity::kept::Kept;
+use crate::operations::capacity::kept::{Coming, Kept};
 
 /// The steps in which Azure takes throughput, RU/s.
 const MANUAL_STEP: u32 = 100;
@@ -27,6 +29,8 @@ pub struct ContainerInput<'a> {
     /// Its request units; `None`: never measured.
     pub units: Option<&'a Kept>,
     pub rules: &'a ThroughputRules,
+    /// What scaling may do of its own; `None`: it does not own it, and it stays as somebody made it.
+    pub scaled: Option<Mode>,
     pub prices: &'a Prices,
     pub location: &'a str,
     /// Regions of the account.
@@ -56,6 +60,16 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
         Ok(need) => need,
         Err(why) => return unknown(why),
     };
+    // What is only recorded is changed by nobody.
+    if let Some(mode) = input.scaled.filter(|mode| *mode != Mode::Observe) {
+        let basis = Basis {
+            have,
+            kept,
+            coming,
+            need: &need,
+        };
+        return Some(limits::judge(input, &basis, mode, now));
+    }
     let (current, _) = parts(have.capacity);
     let evidence = need.evidence(kept, coming, FULL * f64::from(current));
     let mut notes = Vec::new();
@@ -76,9 +90,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     };
     let best = if more || less { wanted } else { have.capacity };
     reliance(kept, coming, &mut notes);
-    if have.pending {
-        notes.push("an earlier change of it is still being carried out".into());
-    }
+    notes.extend(pending(have));
     let monthly = if more || less {
         let hours = |capacity| bill(input, capacity, &need.hours);
         hours(best)
@@ -105,6 +117,32 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
         evidence: Some(evidence),
         other_mode,
         per_replica: None,
+    })
+}
+
+/// What a judgement goes by.
+#[derive(Clone, Copy)]
+struct Basis<'a> {
+    have: &'a Throughput,
+    kept: &'a Kept,
+    coming: &'a Coming,
+    need: &'a Need,
+}
+
+fn pending(have: &Throughput) -> Option<String> {
+    have.pending
+        .then(|| "an earlier change of it is still being carried out".into())
+}
+
+/// Why what is above what partitions have takes time, where so much is to be had.
+fn splits(have: &Throughput, ru: u32) -> Option<String> {
+    let instant = have.instant_maximum.filter(|instant| ru > *instant)?;
+    let (current, _) = parts(have.capacity);
+    (ru > current).then(|| {
+        format!(
+            "above {instant} RU/s Azure splits partitions, which takes hours and raises the least that \
+             can be had later: change it ahead of the need"
+        )
     })
 }
 
@@ -156,15 +194,7 @@ fn wanted(
             "{raw} RU/s would do, and it stays at {least} RU/s: {whose}"
         ));
     }
-    if let Some(instant) = have.instant_maximum
-        && ru > instant
-        && ru > current
-    {
-        notes.push(format!(
-            "above {instant} RU/s Azure splits partitions, which takes hours and raises the least that \
-             can be had later: change it ahead of the need"
-        ));
-    }
+    notes.extend(splits(have, ru));
     with(have.capacity, ru)
 }
 

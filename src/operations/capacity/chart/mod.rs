@@ -23,6 +23,8 @@ const SHOWN: Duration = Duration::days(14);
 pub enum Mark {
     /// What there is.
     Current,
+    /// What there may be at most, or is at least.
+    Limit,
     /// What there should be.
     Recommended,
 }
@@ -127,6 +129,7 @@ impl Chart {
         for level in &self.levels {
             let name = match level.mark {
                 Mark::Current => "There are",
+                Mark::Limit => "The limit is",
                 Mark::Recommended => "Recommended are",
             };
             parts.push(format!("{name} {} {unit}.", number(level.value)));

@@ -226,6 +226,7 @@ fn level(out: &mut String, level: &Level, plane: &Plane) {
     let y = plane.y(level.value);
     let (class, name, x, anchor) = match level.mark {
         Mark::Current => ("current", "there is", LEFT + 3.0, "start"),
+        Mark::Limit => ("current", "limit", LEFT + 3.0, "start"),
         Mark::Recommended => ("recommended", "recommended", RIGHT, "end"),
     };
     // Above the line, unless it is at the top.

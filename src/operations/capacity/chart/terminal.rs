@@ -38,7 +38,7 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     }
     for level in &chart.levels {
         let mark = match level.mark {
-            Mark::Current => '─',
+            Mark::Current | Mark::Limit => '─',
             Mark::Recommended => '=',
         };
         for cell in &mut cells[row(level.value)] {
@@ -87,6 +87,7 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     for level in &chart.levels {
         let name = match level.mark {
             Mark::Current => "─ there is",
+            Mark::Limit => "─ limit",
             Mark::Recommended => "= recommended",
         };
         out.push_str(&format!("  {name} {}", number(level.value)));
