@@ -193,6 +193,16 @@ impl Recommendation {
         }
     }
 
+    /// How soon, seen from a later time than that at which it was made.
+    #[must_use]
+    pub fn urgency_at(&self, now: DateTime<Utc>) -> Urgency {
+        let crosses = self.evidence.as_ref().and_then(|found| found.crosses);
+        match self.urgency {
+            Urgency::Now | Urgency::WithinDays(_) if crosses.is_some() => urgency(crosses, now),
+            as_made => as_made,
+        }
+    }
+
     /// Why and how soon, for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -228,7 +238,11 @@ impl Recommendation {
         parts.join("; ")
     }
 
-    fn unknown(resource: &ResourceId, now: Option<Size>, why: impl Into<String>) -> Self {
+    pub(super) fn unknown(
+        resource: &ResourceId,
+        now: Option<Size>,
+        why: impl Into<String>,
+    ) -> Self {
         Self {
             resource: resource.clone(),
             advice: Advice::Unknown {
@@ -298,6 +312,11 @@ impl Need {
                 rest.len()
             ));
         }
+        // Of an hour of the week that never was told nothing is known, its price least of all.
+        let rest: Vec<usize> = rest
+            .into_iter()
+            .filter(|place| !coming.unknown.contains(place))
+            .collect();
         let hours: Vec<f64> = rest.iter().map(|p| coming.forecast[*p] * factor).collect();
         let uppers: Vec<_> = rest
             .iter()
@@ -362,6 +381,12 @@ fn reliance(kept: &Kept, coming: &Coming, notes: &mut Vec<String>) {
         notes.push(format!(
             "{} of {} hours of its history were not told",
             coming.missing, coming.hours
+        ));
+    }
+    if !coming.unknown.is_empty() {
+        notes.push(format!(
+            "{} hours of the coming week are left out: no value was ever told of such an hour of the week",
+            coming.unknown.len()
         ));
     }
     if let Some(shift) = &coming.shift {

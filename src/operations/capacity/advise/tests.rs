@@ -23,6 +23,7 @@ fn coming_from(values: &[f64], wide: f64) -> Coming {
         forecast: values.to_vec(),
         lower: values.iter().map(|v| (v - wide).max(0.0)).collect(),
         upper: values.iter().map(|v| v + wide).collect(),
+        unknown: Vec::new(),
         candidates: Vec::new(),
         trials: 8,
         error: Some(wide / 2.0),
@@ -346,6 +347,36 @@ fn without_data_nothing_is_recommended_and_it_is_said_why() {
     assert_eq!(short(&unread), "its throughput cannot be read: no");
 }
 
+/// An hour of the week that was never told has a number all the same, which is invented.
+#[test]
+fn hours_of_which_nothing_is_known_count_neither_for_the_need_nor_for_money() {
+    let mut values = week(1000.0, 1.0);
+    for value in &mut values[..48] {
+        *value = 9000.0;
+    }
+    let units = Kept {
+        coming: Some(Coming {
+            unknown: (0..48).collect(),
+            ..coming_from(&values, 0.0)
+        }),
+        ..kept(Measure::Units, &[], 0.0, 1.0)
+    };
+    let found = judge(&throughput(Capacity::Autoscale(10_000)), Some(&units));
+    assert_eq!(
+        short(&found),
+        "autoscale up to 10000 RU/s -> autoscale up to 2000 RU/s"
+    );
+    // Five days in which 15 of 24 hours are at the floor of 1,000 RU/s, and then at one of 200.
+    let saved = found.monthly.expect("money").amount();
+    let expected = -1.5 * 8.0 * 730.0 * 15.0 / 24.0;
+    assert!((saved - expected).abs() < 1.0, "{saved} and not {expected}");
+    let told = found.notes.join("; ");
+    assert!(
+        told.contains("48 hours of the coming week are left out"),
+        "{told}"
+    );
+}
+
 #[test]
 fn limits_of_the_service_and_of_the_estate_are_kept_and_told() {
     let notes = |have: &Throughput, day: f64, rules: &ThroughputRules| {
@@ -434,10 +465,21 @@ fn how_soon_it_is_needed_is_when_the_forecast_gets_there() {
         let crosses = found.evidence.expect("evidence").crosses;
         assert_eq!(crosses, Some(now() + Duration::hours(day as i64 * 24 + 5)));
     }
+    let made = from(5);
+    for (days, expected) in [
+        (0, Urgency::WithinDays(5)),
+        (3, Urgency::WithinDays(2)),
+        (5, Urgency::Now),
+        (7, Urgency::Now),
+    ] {
+        let found = made.urgency_at(now() + Duration::days(days));
+        assert_eq!(found, expected, "{days} days later");
+    }
     let less = judge(
         &throughput(Capacity::Manual(4000)),
         Some(&kept(Measure::Units, &week(100.0, 50.0), 0.0, 1.0)),
     );
+    assert_eq!(less.urgency_at(now() + Duration::days(6)), Urgency::None);
     assert_eq!(
         less.urgency,
         Urgency::None,
