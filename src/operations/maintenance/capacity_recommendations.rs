@@ -66,7 +66,7 @@ fn summary(advised: &Advised) -> String {
         .filter(|one| one.urgency == Urgency::Now)
         .count();
     let money = match advised.monthly() {
-        Some(money) => format!("; following all of it adds {money} a month"),
+        Some(together) => format!("; following all of it {together}"),
         None => String::new(),
     };
     format!(

@@ -9,7 +9,9 @@ use crate::operations::capacity::advise::{
 };
 use crate::operations::capacity::chart::{Chart, Level, Mark, inline, number};
 use crate::operations::capacity::forecast::Hour;
-use crate::operations::capacity::{Advised, Document, Kept, Measure, Place, RENEWED, Subject};
+use crate::operations::capacity::{
+    Advised, Document, Kept, Measure, Place, RENEWED, Subject, Together,
+};
 
 /// One container, database or app.
 pub(super) struct Item {
@@ -43,7 +45,7 @@ pub(super) fn items(
     let mut items: Vec<((u8, Urgency), Item)> = Vec::new();
     if let Some(advised) = advised {
         for one in &advised.recommendations {
-            items.push((rank(one), judged(one, now, zone)));
+            items.push((rank(one, now), judged(one, now, zone)));
         }
     }
     for subject in documents
@@ -75,14 +77,15 @@ fn kind(resource: &ResourceId) -> &'static str {
 }
 
 /// What is urgent, what cannot be judged, what should be smaller, what will do.
-fn rank(one: &Recommendation) -> (u8, Urgency) {
-    let place = match (&one.advice, one.urgency) {
+fn rank(one: &Recommendation, now: DateTime<Utc>) -> (u8, Urgency) {
+    let urgency = one.urgency_at(now);
+    let place = match (&one.advice, urgency) {
         (_, Urgency::Now | Urgency::WithinDays(_)) => 0,
         (Advice::Unknown { .. }, _) => 1,
         (Advice::Resize { .. } | Advice::Limits { .. }, _) => 2,
         (Advice::Keep { .. }, _) => 3,
     };
-    (place, one.urgency)
+    (place, urgency)
 }
 
 fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
@@ -90,7 +93,7 @@ fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
         Advice::Limits { .. } => "over its limit",
         _ => "over 80 %",
     };
-    let (mark, verdict, bad) = match (&one.advice, one.urgency) {
+    let (mark, verdict, bad) = match (&one.advice, one.urgency_at(now)) {
         (Advice::Unknown { .. }, _) => ("?", "cannot be judged".to_owned(), false),
         (_, Urgency::Now) => ("▲", format!("{over} within a day"), true),
         (_, Urgency::WithinDays(1)) => ("▲", format!("{over} in a day"), true),
@@ -167,6 +170,18 @@ pub(super) fn money(money: Money) -> String {
         format!("{} less a month", -money)
     } else {
         format!("{money} more a month")
+    }
+}
+
+/// What following all of it comes to: `JPY 1,234 less a month`.
+pub(super) fn together(all: &Together) -> String {
+    let money = money(all.money);
+    match all.is_partial() {
+        true => format!(
+            "{money}, by the {} of {} changes that have a price",
+            all.priced, all.of
+        ),
+        false => money,
     }
 }
 
