@@ -1,16 +1,15 @@
 //! What has become worse, and when something changed for good: from days, by medians, so that one bad
 //! day is none. Failures are few, so that their number must besides be more than chance brings. Pure.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Duration, Utc};
 
+use super::chance::{CHANCE, CHANCE_OF_MANY, Pool};
 use crate::operations::capacity::hourly::{median, quantile};
 
 /// A day with fewer requests proves nothing.
 pub(super) const LEAST_REQUESTS: u64 = 50;
 /// The week that is judged, days, and how many of them must prove something.
-const WEEK: i64 = 7;
+pub(super) const WEEK: i64 = 7;
 const LEAST_NOW: usize = 4;
 /// Days before that week that must prove something.
 const LEAST_BEFORE: usize = 7;
@@ -23,13 +22,6 @@ const NOTICED: f64 = 1.2;
 /// Milliseconds, and points of a percentage, below which nobody notices.
 const LEAST_MS: f64 = 50.0;
 const LEAST_POINTS: f64 = 0.1;
-
-/// With fewer failures in the worse days nothing is said of them.
-const LEAST_FAILURES: u64 = 10;
-/// How likely chance may at most have brought what is told of failures in a week, and at a place that was
-/// looked for among many.
-const CHANCE: f64 = 1e-3;
-const CHANCE_OF_MANY: f64 = 1e-4;
 
 /// One day of an operation or of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -129,62 +121,6 @@ fn proving(days: &[Day], what: What) -> Vec<(Day, f64)> {
 
 fn values(days: &[(Day, f64)]) -> Vec<f64> {
     days.iter().map(|(_, value)| *value).collect()
-}
-
-/// Requests and failures of several days together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Pool {
-    requests: u64,
-    failed: u64,
-}
-
-impl Pool {
-    fn of(days: &[(Day, f64)]) -> Self {
-        days.iter().fold(Self::default(), |pool, (day, _)| Self {
-            requests: pool.requests + day.requests,
-            failed: pool.failed + day.failed.min(day.requests),
-        })
-    }
-
-    /// The same without the worst day of each week, counted backwards from `end`: one bad day is none,
-    /// now as before.
-    fn usual(days: &[(Day, f64)], end: DateTime<Utc>) -> Self {
-        let mut weeks: BTreeMap<i64, Vec<(Day, f64)>> = BTreeMap::new();
-        for one in days {
-            let before = (end - one.0.at - Duration::seconds(1)).num_days();
-            weeks.entry(before / WEEK).or_default().push(*one);
-        }
-        let mut kept = Vec::new();
-        for mut week in weeks.into_values() {
-            week.sort_by(|a, b| a.1.total_cmp(&b.1));
-            if week.len() > 1 {
-                week.pop();
-            }
-            kept.extend(week);
-        }
-        Self::of(&kept)
-    }
-
-    /// Whether chance would hardly bring so many failures here, were they as likely as in `other`. Of all
-    /// failures so many would fall here as requests do; Chernoff's bound on that binomial distribution
-    /// says more than its tail, never less.
-    fn is_worse_than(self, other: Self, chance: f64) -> bool {
-        let (requests, failed) = (
-            (self.requests + other.requests) as f64,
-            (self.failed + other.failed) as f64,
-        );
-        if self.failed < LEAST_FAILURES || requests == 0.0 {
-            return false;
-        }
-        let expected = self.requests as f64 / requests;
-        let share = self.failed as f64 / failed;
-        let part = |share: f64, expected: f64| match share > 0.0 {
-            true => share * (share / expected).ln(),
-            false => 0.0,
-        };
-        let apart = part(share, expected) + part(1.0 - share, 1.0 - expected);
-        share > expected && (-failed * apart).exp() < chance
-    }
 }
 
 /// What values usually differ from their middle by, as a standard deviation would have it.
