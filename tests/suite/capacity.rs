@@ -8,8 +8,9 @@ use std::time::Duration as Wait;
 
 use chrono::{DateTime, Duration, DurationRound as _, Utc};
 use poolkeeper::app::{App, Clock};
-use poolkeeper::domain::ResourceId;
-use poolkeeper::operations::capacity::advise::Advice;
+use poolkeeper::domain::{Finding, ResourceId};
+use poolkeeper::operations::capacity::advise::{Advice, Urgency};
+use poolkeeper::operations::capacity::hourly::Hourly;
 use poolkeeper::operations::capacity::{
     Ahead, Document, Measure, Refreshed, advise, documents, keep, last, refresh,
 };
@@ -48,6 +49,11 @@ async fn renewed(app: &App) -> Refreshed {
     refresh(app, LONG).await.expect("a round")
 }
 
+/// Hours that were not told.
+fn missing(history: &Hourly) -> usize {
+    history.values.iter().filter(|hour| hour.is_none()).count()
+}
+
 async fn of_cosmos(app: &App) -> Document {
     let mut all = documents(app).await.expect("documents");
     all.remove(0).1
@@ -74,7 +80,7 @@ async fn a_week_is_forecast_from_metrics_kept_and_renewed_when_it_is_old() {
             for kept in &subject.series {
                 let of = format!("{} {:?}", subject.resource.short(), kept.measure);
                 let history = kept.history.as_ref().expect(&of);
-                assert_eq!((history.values.len(), history.missing()), (720, 0), "{of}");
+                assert_eq!((history.values.len(), missing(history)), (720, 0), "{of}");
                 if kept.measure == Measure::Replicas {
                     assert_eq!(kept.coming, None);
                     continue;
@@ -190,7 +196,7 @@ async fn a_gap_stays_a_gap_and_too_short_a_history_is_told() {
     };
     let threads = units("threads");
     let history = threads.history.as_ref().expect("values");
-    assert_eq!(history.missing(), 24);
+    assert_eq!(missing(history), 24);
     assert_eq!(history.at(days(5) + Duration::hours(3)), None);
     let told: Vec<f64> = history.values.iter().flatten().copied().collect();
     assert!(
@@ -264,6 +270,13 @@ async fn weekly(world: &World, base: &str, query: &str) -> Value {
     worked(world, base, &answer).await
 }
 
+/// The estate that ships, without scaling of throughput: what people made stays.
+fn unscaled(estate: &str) -> String {
+    let owned = "[scaling.cosmos]\nown = true";
+    assert!(estate.contains(owned), "{owned}");
+    estate.replace(owned, "[scaling.cosmos]\nown = false")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weekly_maintenance_recommends_in_money_and_changes_nothing() {
     let world = World::start().await;
@@ -272,7 +285,8 @@ async fn weekly_maintenance_recommends_in_money_and_changes_nothing() {
     let long_ago = at - Duration::days(60);
     let ahead = at + Duration::days(60);
     world.simulator.burst("threads", 8.0, long_ago, ahead).await;
-    let base = world.handler(Clock::Fixed(at)).await;
+    let settings = world.settings_with_estate(unscaled);
+    let base = world.handler_with(settings.clone(), Clock::Fixed(at)).await;
     let dry = weekly(
         &world,
         &base,
@@ -281,7 +295,7 @@ async fn weekly_maintenance_recommends_in_money_and_changes_nothing() {
     .await;
     let report = task(&dry, "update_capacity_recommendations");
     assert!(report["counts"]["judged"].as_u64() >= Some(6), "{report}");
-    let app = app_at(&world, at);
+    let app = World::app_with(&settings, Clock::Fixed(at));
     assert_eq!(
         last(&app).await.expect("none"),
         None,
@@ -352,6 +366,43 @@ async fn weekly_maintenance_recommends_in_money_and_changes_nothing() {
         .as_array()
         .expect("subjects");
     assert_eq!(subjects.len(), 1, "{subjects:?}");
+}
+
+/// At the moment it has much less than it will need, and within an hour of need it has that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_scaling_owns_is_told_by_its_limits_and_costs_nothing() {
+    let world = World::start().await;
+    let at = now(&world);
+    let (long_ago, ahead) = (at - Duration::days(60), at + Duration::days(60));
+    world.simulator.burst("threads", 8.0, long_ago, ahead).await;
+    let app = app_at(&world, at);
+    assert_eq!(renewed(&app).await.made, 2);
+    let judged = |app: App| async move {
+        let advised = advise(&app).await.expect("recommendations");
+        let threads = advised.of(&container("threads")).expect("judged").clone();
+        let findings = advised.findings().into_iter();
+        let about = |one: &Finding| one.subject.ends_with("/threads");
+        let codes: Vec<String> = findings.filter(about).map(|one| one.code).collect();
+        (threads, codes)
+    };
+    let (wide, codes) = judged(app).await;
+    assert!(matches!(wide.advice, Advice::Keep { .. }), "{wide:?}");
+    assert_eq!((wide.urgency, wide.monthly), (Urgency::None, None));
+    assert_eq!(codes, [""; 0]);
+    assert!(wide.notes[0].contains("from 400 to 20000 RU/s"), "{wide:?}");
+    let settings = world.settings_with_estate(|estate| {
+        assert!(estate.contains("most = 20000"));
+        estate.replace("most = 20000", "most = 1000")
+    });
+    let (narrow, codes) = judged(World::app_with(&settings, Clock::Fixed(at))).await;
+    let Advice::Limits { now, to } = &narrow.advice else {
+        panic!("{narrow:?}");
+    };
+    assert_eq!((now.most, now.least, to.least), (1000, 400, 400));
+    let need = narrow.evidence.as_ref().expect("evidence").need;
+    assert!(f64::from(to.most) >= need * 1.2, "{narrow:?}");
+    assert_eq!((narrow.urgency, narrow.monthly), (Urgency::Now, None));
+    assert_eq!(codes, ["capacity-limit"]);
 }
 
 /// Of two that are made at once the newer is kept.

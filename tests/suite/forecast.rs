@@ -83,7 +83,7 @@ fn the_coming_week_is_drawn_as_a_picture_or_for_a_terminal() {
         &series(28),
     );
     assert_eq!(code, Some(0));
-    assert!(out.contains("now 11-02"), "{out}");
+    assert!(out.contains("forecast 11-02"), "{out}");
     assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
     let (code, _, error) = poolkeeper(&["--chart", "svg", "--json"], &series(28));
     assert_eq!(code, Some(2));

@@ -9,10 +9,10 @@ use super::advise::{
     container as advise_container,
 };
 use super::kept::{Document, Measure, read};
-use super::places::{Place, PlaceKind, places};
+use super::places::{Container, Place, PlaceKind, places};
 use crate::app::App;
 use crate::azure::{Azure, Error, container_apps, cosmos};
-use crate::domain::{Finding, Money, ResourceId};
+use crate::domain::{ChangeKind, Finding, Money, ResourceId};
 use crate::estate::Estate;
 use crate::operations::autoscale::Supply;
 use crate::store::{Created, Error as StoreError};
@@ -30,6 +30,39 @@ pub struct Advised {
     pub unread: Vec<Finding>,
 }
 
+/// What several changes come to in a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Together {
+    #[serde(flatten)]
+    pub money: Money,
+    /// So many of the changes have a price, of so many.
+    pub priced: usize,
+    pub of: usize,
+}
+
+impl Together {
+    /// Whether some change has no price, so that this is not all of it.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.priced < self.of
+    }
+}
+
+/// `saves JPY 1,234 a month`.
+impl std::fmt::Display for Together {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.money.micros {
+            ..0 => write!(f, "saves {} a month", -self.money)?,
+            0.. => write!(f, "adds {} a month", self.money)?,
+        }
+        if self.is_partial() {
+            let Self { priced, of, .. } = self;
+            write!(f, " by the {priced} of {of} changes that have a price")?;
+        }
+        Ok(())
+    }
+}
+
 impl Advised {
     #[must_use]
     pub fn of(&self, resource: &ResourceId) -> Option<&Recommendation> {
@@ -41,10 +74,19 @@ impl Advised {
     /// What following all of it adds to the bill of a month; `None` where no price is known, or
     /// there are several currencies.
     #[must_use]
-    pub fn monthly(&self) -> Option<Money> {
-        let mut all = self.recommendations.iter().filter_map(|one| one.monthly);
-        let first = all.next()?;
-        all.try_fold(first, Money::plus)
+    pub fn monthly(&self) -> Option<Together> {
+        let resizes = self
+            .recommendations
+            .iter()
+            .filter(|one| matches!(one.advice, Advice::Resize { .. }));
+        let all: Vec<Option<Money>> = resizes.map(|one| one.monthly).collect();
+        let mut priced = all.iter().flatten().copied();
+        let first = priced.next()?;
+        Some(Together {
+            money: priced.try_fold(first, Money::plus)?,
+            priced: all.iter().flatten().count(),
+            of: all.len(),
+        })
     }
 
     /// What a person should know of it: whatever should be another size, cannot be judged, or would
@@ -66,6 +108,10 @@ impl Advised {
                     };
                     let message = format!("{now} -> {to}: {}", one.sentence());
                     findings.push(Finding::new(code, &subject, message));
+                }
+                Advice::Limits { now, to } => {
+                    let message = format!("scaling goes {now} -> {to}: {}", one.sentence());
+                    findings.push(Finding::new("capacity-limit", &subject, message));
                 }
                 // What is at its limit is no other size, and yet too small.
                 Advice::Keep { now } if one.urgency != Urgency::None => {
@@ -140,24 +186,22 @@ async fn of_place(
         } => {
             let found = cosmos::account(azure, account).await?;
             let mut ids: Vec<ResourceId> = containers.iter().map(|one| one.id(account)).collect();
-            let mut databases: Vec<ResourceId> = containers
-                .iter()
-                .map(|one| one.database_id(account))
-                .collect();
-            databases.dedup();
-            ids.extend(databases);
+            ids.extend(databases(account, containers));
             let reads: Vec<_> = ids.iter().map(|id| supply(azure, id, &found)).collect();
             let supplies: Vec<Supply> = stream::iter(reads).buffered(AT_ONCE).collect().await;
             let mut made = Vec::new();
             for (id, supply) in ids.iter().zip(&supplies) {
                 let subject = document.subject(id);
-                let rules = estate.scaling.throughput(id).copied().unwrap_or_default();
+                let owned = estate.scaling.throughput(id).copied();
+                let mode = estate.policy(ChangeKind::CosmosThroughput).mode;
+                let rules = owned.unwrap_or_default();
                 made.extend(advise_container(
                     &ContainerInput {
                         resource: id,
                         supply,
                         units: subject.and_then(|subject| subject.of(Measure::Units)),
                         rules: &rules,
+                        scaled: owned.map(|_| mode),
                         prices: &estate.scaling.prices,
                         location: &found.location,
                         regions: found.regions,
@@ -200,6 +244,18 @@ async fn of_place(
             Ok(made)
         }
     }
+}
+
+/// The databases of containers, each once: containers of one need not stand beside each other.
+fn databases(account: &ResourceId, containers: &[Container]) -> Vec<ResourceId> {
+    let mut databases: Vec<ResourceId> = Vec::new();
+    for one in containers {
+        let database = one.database_id(account);
+        if !databases.contains(&database) {
+            databases.push(database);
+        }
+    }
+    databases
 }
 
 async fn supply(azure: &Azure, id: &ResourceId, account: &cosmos::Account) -> Supply {
@@ -253,4 +309,78 @@ pub async fn documents(app: &App) -> anyhow::Result<Vec<(Place, Document)>> {
         all.push((place, document.unwrap_or_default()));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::advise::Size;
+    use super::*;
+    use crate::domain::Capacity;
+
+    #[test]
+    fn a_sum_says_of_how_many_changes_it_is() {
+        let size = Size::Throughput(Capacity::Manual(400));
+        let resize = Advice::Resize {
+            now: size,
+            to: size,
+        };
+        let yen = |amount: i64| {
+            let currency = "JPY".parse().expect("a currency");
+            Some(Money::new(amount * 1_000_000, currency))
+        };
+        let advised = |all: &[(Advice, Option<Money>)]| Advised {
+            made: DateTime::UNIX_EPOCH,
+            recommendations: all
+                .iter()
+                .map(|(advice, monthly)| Recommendation {
+                    advice: advice.clone(),
+                    monthly: *monthly,
+                    ..Recommendation::unknown(&ResourceId::new("s", "g", "k", "n"), None, "")
+                })
+                .collect(),
+            unread: Vec::new(),
+        };
+        let keep = Advice::Keep { now: size };
+        for (name, all, expected) in [
+            ("nothing", vec![], None),
+            ("no price", vec![(resize.clone(), None)], None),
+            (
+                "more",
+                vec![(resize.clone(), yen(7)), (keep.clone(), None)],
+                Some("adds JPY 7 a month"),
+            ),
+            (
+                "less",
+                vec![(resize.clone(), yen(-7)), (resize.clone(), yen(2))],
+                Some("saves JPY 5 a month"),
+            ),
+            (
+                "a part",
+                vec![(resize.clone(), yen(-7)), (resize.clone(), None)],
+                Some("saves JPY 7 a month by the 1 of 2 changes that have a price"),
+            ),
+        ] {
+            let said = advised(&all).monthly().map(|all| all.to_string());
+            assert_eq!(said.as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_judged_once_wherever_its_containers_stand() {
+        let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a");
+        let container = |database: &str, container: &str| Container {
+            database: database.into(),
+            container: container.into(),
+        };
+        let containers = [
+            container("one", "a"),
+            container("two", "b"),
+            container("One", "c"),
+        ];
+        let found: Vec<String> = databases(&account, &containers)
+            .iter()
+            .map(|id| id.name().to_owned())
+            .collect();
+        assert_eq!(found, ["one", "two"]);
+    }
 }

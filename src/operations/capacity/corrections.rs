@@ -53,6 +53,7 @@ fn advice(current: u32, units: &Kept) -> Advice {
         supply: &supply,
         units: Some(units),
         rules: &ThroughputRules::default(),
+        scaled: None,
         prices: &Prices::default(),
         location: "japaneast",
         regions: 1,

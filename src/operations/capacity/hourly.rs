@@ -72,30 +72,6 @@ impl Hourly {
         let place = usize::try_from((hour - self.start).num_hours()).ok()?;
         self.values.get(place).copied().flatten()
     }
-
-    /// Hours that were not told.
-    #[must_use]
-    pub fn missing(&self) -> usize {
-        self.values.iter().filter(|value| value.is_none()).count()
-    }
-
-    /// Hour by hour the sum of both; an hour counts that either has.
-    #[must_use]
-    pub fn sum(all: &[&Self]) -> Option<Self> {
-        let start = all.iter().map(|one| one.start).min()?;
-        let end = |one: &&Self| one.start + Duration::hours(one.values.len() as i64);
-        let end = all.iter().map(end).max()?;
-        let count = usize::try_from((end - start).num_hours()).ok()?;
-        let value = |hour: usize| {
-            let at = start + Duration::hours(hour as i64);
-            let told: Vec<f64> = all.iter().filter_map(|one| one.at(at)).collect();
-            (!told.is_empty()).then(|| told.iter().sum())
-        };
-        Some(Self {
-            start,
-            values: (0..count).map(value).collect(),
-        })
-    }
 }
 
 /// To five digits: what is kept is small, and no metric is more exact.
@@ -226,7 +202,7 @@ mod tests {
         ];
         let hourly = Hourly::new(&points, at(304)).expect("values");
         assert_eq!(hourly.values, [Some(1.0), None, Some(3.0)]);
-        assert_eq!((hourly.missing(), hourly.at(at(60))), (1, None));
+        assert_eq!(hourly.at(at(60)), None);
         assert_eq!(hourly.points(), [(at(0), 1.0), (at(120), 3.0)]);
         let later = Hourly::new(&points, at(305)).expect("values");
         assert_eq!(
@@ -235,8 +211,6 @@ mod tests {
             "five minutes after its end an hour counts"
         );
         assert_eq!(Hourly::new(&[], at(0)), None);
-        let sum = Hourly::sum(&[&hourly, &later]).expect("a sum");
-        assert_eq!(sum.values, [Some(2.0), None, Some(6.0), None, Some(5.0)]);
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub struct Coming {
     /// The interval that is to hold 95 of 100 values.
     pub lower: Vec<f64>,
     pub upper: Vec<f64>,
+    /// Places of hours of the week that never had a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<usize>,
     pub candidates: Vec<Candidate>,
     /// How many earlier times of the series were tried.
     pub trials: usize,
@@ -101,6 +104,7 @@ impl Coming {
             forecast: each(|hour| hour.forecast),
             lower: each(|hour| hour.lower),
             upper: each(|hour| hour.upper),
+            unknown: forecast.unknown.clone(),
             candidates: forecast
                 .candidates
                 .iter()
@@ -304,6 +308,7 @@ mod tests {
             forecast: upper.to_vec(),
             lower: upper.to_vec(),
             upper: upper.to_vec(),
+            unknown: Vec::new(),
             candidates: Vec::new(),
             trials: 0,
             error: None,

@@ -16,7 +16,7 @@ mod kept;
 mod places;
 mod refresh;
 
-pub use advised::{Advised, advise, documents, keep, last};
+pub use advised::{Advised, Together, advise, documents, keep, last};
 pub use kept::{Ahead, Candidate, Coming, Document, Kept, Measure, Needs, STALE, Shift, Subject};
 pub use places::{Container, Place, PlaceKind, places};
 pub use refresh::{RENEWED, Refreshed, refresh};

@@ -45,19 +45,17 @@ fn counts(advised: &Advised) -> [(&'static str, u64); 4] {
     };
     [
         ("judged", advised.recommendations.len() as u64),
-        (
-            "more",
-            count(&|a, grows| matches!(a, Advice::Resize { .. }) && grows),
-        ),
-        (
-            "less",
-            count(&|a, grows| matches!(a, Advice::Resize { .. }) && !grows),
-        ),
+        ("more", count(&|a, grows| is_change(a) && grows)),
+        ("less", count(&|a, grows| is_change(a) && !grows)),
         (
             "unknown",
             count(&|a, _| matches!(a, Advice::Unknown { .. })),
         ),
     ]
+}
+
+fn is_change(advice: &Advice) -> bool {
+    matches!(advice, Advice::Resize { .. } | Advice::Limits { .. })
 }
 
 fn summary(advised: &Advised) -> String {
@@ -68,7 +66,7 @@ fn summary(advised: &Advised) -> String {
         .filter(|one| one.urgency == Urgency::Now)
         .count();
     let money = match advised.monthly() {
-        Some(money) => format!("; following all of it adds {money} a month"),
+        Some(together) => format!("; following all of it {together}"),
         None => String::new(),
     };
     format!(

@@ -16,10 +16,11 @@ use super::incidents::{Frame, Moment, answer, moment, page, reader, wants_page, 
 use super::principal::Caller;
 use super::web::Problem;
 use crate::app::App;
+use crate::domain::ResourceId;
 use crate::operations::capacity::{self, Advised, Document, Place};
 use view::Item;
 
-/// So many charts stand on a page.
+/// So many things stand on a page, each with its charts.
 const MOST: usize = 24;
 
 #[derive(Template)]
@@ -91,30 +92,75 @@ pub(super) async fn show(
     answer(&app, &headers, None, shown.await)
 }
 
+/// What of all is shown at once.
+struct Part {
+    items: Vec<Item>,
+    all: usize,
+    from: usize,
+    next: Option<String>,
+}
+
+impl Part {
+    /// What was asked for, of all that there is.
+    fn of(mut items: Vec<Item>, asked: &Asked) -> Self {
+        items.retain(|item| asked.wants(&item.resource));
+        let all = items.len();
+        let from = asked.from.min(all);
+        let next = (from + MOST < all).then(|| {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            if !asked.text.is_empty() {
+                query.append_pair("text", &asked.text);
+            }
+            query.append_pair("from", &(from + MOST).to_string());
+            format!("/api/capacity?{}", query.finish())
+        });
+        Self {
+            items: items.drain(from..(from + MOST).min(all)).collect(),
+            all,
+            from,
+            next,
+        }
+    }
+
+    fn has(&self, resource: &ResourceId) -> bool {
+        self.items.iter().any(|item| item.id == *resource)
+    }
+}
+
+/// The same things as on the page: history and forecast of an estate are megabytes.
 fn as_json(
     app: &App,
     asked: &Asked,
     documents: Vec<(Place, Document)>,
     advised: Option<Advised>,
 ) -> serde_json::Value {
+    let now = app.clock.now();
+    let items = view::items(&documents, advised.as_ref(), now, zone(app));
+    let part = Part::of(items, asked);
     let monthly = advised.as_ref().and_then(Advised::monthly);
     let advised = advised.map(|mut advised| {
         advised
             .recommendations
-            .retain(|one| asked.wants(one.resource.as_str()));
+            .retain(|one| part.has(&one.resource));
+        for one in &mut advised.recommendations {
+            one.urgency = one.urgency_at(now);
+        }
         advised
     });
     let places = documents.into_iter().map(|(place, mut document)| {
         document
             .subjects
-            .retain(|subject| asked.wants(subject.resource.as_str()));
+            .retain(|subject| part.has(&subject.resource));
         json!({ "name": place.name, "stamp": place.stamp, "forecasts": document })
     });
     json!({
-        "at": app.clock.now(),
+        "at": now,
         "recommended": advised,
         "monthly": monthly,
         "places": places.collect::<Vec<_>>(),
+        "all": part.all,
+        "from": part.from,
+        "next": part.next,
     })
 }
 
@@ -126,43 +172,82 @@ fn as_page(
     advised: Option<&Advised>,
 ) -> Result<Response, Problem> {
     let (now, zone) = (app.clock.now(), zone(app));
-    let mut items = view::items(documents, advised, now, zone);
-    items.retain(|item| asked.wants(&item.resource));
-    let all = items.len();
-    let from = asked.from.min(all);
-    let shown: Vec<Item> = items.drain(from..(from + MOST).min(all)).collect();
+    let part = Part::of(view::items(documents, advised, now, zone), asked);
     // A chart is drawn when it is shown.
-    let shown: Vec<Item> = shown
-        .into_iter()
-        .enumerate()
+    let shown = part.items.into_iter().enumerate();
+    let items = shown
         .map(|(number, item)| view::drawn(item, number, documents, advised, zone))
         .collect();
-    let next = (from + MOST < all).then(|| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        if !asked.text.is_empty() {
-            query.append_pair("text", &asked.text);
-        }
-        query.append_pair("from", &(from + MOST).to_string());
-        format!("/api/capacity?{}", query.finish())
-    });
     let template = Page {
         frame: Frame::new(app, reader.as_ref()),
         now: moment(now, zone),
         made: advised.map(|advised| moment(advised.made, zone)),
-        money: advised.and_then(Advised::monthly).map(view::money),
+        money: advised
+            .and_then(Advised::monthly)
+            .map(|all| view::together(&all)),
         text: asked.text.clone(),
         problems: view::problems(documents, advised, now, zone),
-        items: shown,
-        all,
-        from,
-        next,
+        items,
+        all: part.all,
+        from: part.from,
+        next: part.next,
     };
     page(StatusCode::OK, &template)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
+    use crate::operations::capacity::{PlaceKind, Subject};
+
+    #[test]
+    fn what_is_asked_for_is_told_in_parts_and_the_next_one_is_named() {
+        let account = ResourceId::new("s", "g", "Microsoft.DocumentDB/databaseAccounts", "a");
+        let subject = |number: usize| Subject {
+            resource: account
+                .child("sqlDatabases", "d")
+                .child("containers", &format!("c{number:02}")),
+            series: Vec::new(),
+        };
+        let place = Place {
+            kind: PlaceKind::Account {
+                account: account.clone(),
+                containers: Vec::new(),
+            },
+            name: "a".into(),
+            stamp: "one".into(),
+            subscription: "s".into(),
+        };
+        let document = Document {
+            subjects: (0..60).map(subject).collect(),
+            ..Document::default()
+        };
+        let documents = [(place, document)];
+        let part = |text: &str, from| {
+            let asked = Asked {
+                text: text.into(),
+                from,
+            };
+            let items = view::items(&documents, None, DateTime::UNIX_EPOCH, chrono_tz::UTC);
+            Part::of(items, &asked)
+        };
+        let all = part("", 0);
+        assert_eq!((all.items.len(), all.all, all.from), (MOST, 60, 0));
+        assert_eq!(all.next.as_deref(), Some("/api/capacity?from=24"));
+        assert!(all.has(&subject(23).resource) && !all.has(&subject(24).resource));
+        let last = part("C", 48);
+        assert_eq!((last.items.len(), last.all, last.next), (12, 60, None));
+        let named = part("a/d", 24);
+        assert_eq!(
+            named.next.as_deref(),
+            Some("/api/capacity?text=a%2Fd&from=48")
+        );
+        // What is searched is what is shown, and not the address behind it.
+        assert_eq!(part("databaseAccounts", 0).all, 0);
+        assert_eq!(part("", 90).from, 60);
+    }
 
     #[test]
     fn a_query_is_read_or_what_is_wrong_with_it_is_told() {

@@ -4,10 +4,14 @@ use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::{Capacity, Money, ResourceId};
-use crate::operations::capacity::advise::{Advice, Evidence, Recommendation, Size, Urgency};
+use crate::operations::capacity::advise::{
+    Advice, Evidence, Limits, Recommendation, Size, Urgency,
+};
 use crate::operations::capacity::chart::{Chart, Level, Mark, inline, number};
 use crate::operations::capacity::forecast::Hour;
-use crate::operations::capacity::{Advised, Document, Kept, Measure, Place, RENEWED, Subject};
+use crate::operations::capacity::{
+    Advised, Document, Kept, Measure, Place, RENEWED, Subject, Together,
+};
 
 /// One container, database or app.
 pub(super) struct Item {
@@ -41,7 +45,7 @@ pub(super) fn items(
     let mut items: Vec<((u8, Urgency), Item)> = Vec::new();
     if let Some(advised) = advised {
         for one in &advised.recommendations {
-            items.push((rank(one), judged(one, now, zone)));
+            items.push((rank(one, now), judged(one, now, zone)));
         }
     }
     for subject in documents
@@ -73,22 +77,30 @@ fn kind(resource: &ResourceId) -> &'static str {
 }
 
 /// What is urgent, what cannot be judged, what should be smaller, what will do.
-fn rank(one: &Recommendation) -> (u8, Urgency) {
-    let place = match (&one.advice, one.urgency) {
+fn rank(one: &Recommendation, now: DateTime<Utc>) -> (u8, Urgency) {
+    let urgency = one.urgency_at(now);
+    let place = match (&one.advice, urgency) {
         (_, Urgency::Now | Urgency::WithinDays(_)) => 0,
         (Advice::Unknown { .. }, _) => 1,
-        (Advice::Resize { .. }, _) => 2,
+        (Advice::Resize { .. } | Advice::Limits { .. }, _) => 2,
         (Advice::Keep { .. }, _) => 3,
     };
-    (place, one.urgency)
+    (place, urgency)
 }
 
 fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
-    let (mark, verdict, bad) = match (&one.advice, one.urgency) {
+    let over = match one.advice {
+        Advice::Limits { .. } => "over its limit",
+        _ => "over 80 %",
+    };
+    let (mark, verdict, bad) = match (&one.advice, one.urgency_at(now)) {
         (Advice::Unknown { .. }, _) => ("?", "cannot be judged".to_owned(), false),
-        (_, Urgency::Now) => ("▲", "over 80 % within a day".into(), true),
-        (_, Urgency::WithinDays(1)) => ("▲", "over 80 % in a day".into(), true),
-        (_, Urgency::WithinDays(days)) => ("▲", format!("over 80 % in {days} days"), true),
+        (_, Urgency::Now) => ("▲", format!("{over} within a day"), true),
+        (_, Urgency::WithinDays(1)) => ("▲", format!("{over} in a day"), true),
+        (_, Urgency::WithinDays(days)) => ("▲", format!("{over} in {days} days"), true),
+        (Advice::Limits { .. }, Urgency::None) => {
+            ("▽", "its limit is more than is needed".into(), false)
+        }
         (Advice::Resize { .. }, Urgency::None) if one.grows() => {
             ("△", "should be more".into(), false)
         }
@@ -98,6 +110,7 @@ fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
     let (size, to) = match &one.advice {
         Advice::Keep { now } => (now.to_string(), None),
         Advice::Resize { now, to } => (now.to_string(), Some(to.to_string())),
+        Advice::Limits { now, to } => (format!("scaling goes {now}"), Some(to.to_string())),
         Advice::Unknown {
             now: Some(size),
             why,
@@ -118,7 +131,7 @@ fn judged(one: &Recommendation, now: DateTime<Utc>, zone: Tz) -> Item {
         facts: one
             .evidence
             .as_ref()
-            .map_or_else(Vec::new, |evidence| facts(evidence, now, zone)),
+            .map_or_else(Vec::new, |evidence| facts(evidence, one.bound(), now, zone)),
         anchor: String::new(),
         chart: String::new(),
         more_of: String::new(),
@@ -160,7 +173,24 @@ pub(super) fn money(money: Money) -> String {
     }
 }
 
-fn facts(evidence: &Evidence, now: DateTime<Utc>, zone: Tz) -> Vec<(&'static str, String)> {
+/// What following all of it comes to: `JPY 1,234 less a month`.
+pub(super) fn together(all: &Together) -> String {
+    let money = money(all.money);
+    match all.is_partial() {
+        true => format!(
+            "{money}, by the {} of {} changes that have a price",
+            all.priced, all.of
+        ),
+        false => money,
+    }
+}
+
+fn facts(
+    evidence: &Evidence,
+    bound: &str,
+    now: DateTime<Utc>,
+    zone: Tz,
+) -> Vec<(&'static str, String)> {
     let unit = evidence.measure.unit();
     let time = |at: DateTime<Utc>| at.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z");
     let mut facts = vec![(
@@ -173,7 +203,7 @@ fn facts(evidence: &Evidence, now: DateTime<Utc>, zone: Tz) -> Vec<(&'static str
         ),
     )];
     if let Some(at) = evidence.crosses.filter(|at| *at >= now) {
-        facts.push(("above 80 % from", time(at).to_string()));
+        facts.push(("too little", format!("over {bound} from {}", time(at))));
     }
     if evidence.busy_hours > 0 {
         facts.push((
@@ -340,15 +370,29 @@ fn levels(one: &Recommendation) -> Vec<Level> {
         }
     };
     let level = |mark, size: &Size| value(size).map(|value| Level { mark, value });
-    let (now, to) = match &one.advice {
-        Advice::Keep { now } => (Some(now), None),
-        Advice::Resize { now, to } => (Some(now), Some(to)),
-        Advice::Unknown { now, .. } => (now.as_ref(), None),
+    let levels = match &one.advice {
+        Advice::Keep { now } => [level(Mark::Current, now), None],
+        Advice::Resize { now, to } => [level(Mark::Current, now), level(Mark::Recommended, to)],
+        Advice::Limits { now, to } => {
+            let level = |mark, limit: u32| Level {
+                mark,
+                value: f64::from(limit),
+            };
+            // Only the limit that should be another one.
+            let of = |limits: &Limits| match now.most == to.most {
+                true => limits.least,
+                false => limits.most,
+            };
+            [
+                Some(level(Mark::Limit, of(now))),
+                Some(level(Mark::Recommended, of(to))),
+            ]
+        }
+        Advice::Unknown { now, .. } => [
+            now.as_ref().and_then(|size| level(Mark::Current, size)),
+            None,
+        ],
     };
-    let levels = [
-        now.and_then(|size| level(Mark::Current, size)),
-        to.and_then(|size| level(Mark::Recommended, size)),
-    ];
     let mut levels: Vec<Level> = levels.into_iter().flatten().collect();
     // An app whose most stays is one line.
     levels.dedup_by(|a, b| (a.value - b.value).abs() < 1e-9);

@@ -8,7 +8,7 @@ use poolkeeper::app::Clock;
 use poolkeeper::operations::capacity::{advise, keep};
 use tokio::process::Command;
 
-use super::{now, renewed};
+use super::{now, renewed, unscaled};
 use crate::processes::host;
 use crate::world::{PROJECT, World};
 
@@ -20,12 +20,14 @@ async fn on_a_phone_and_on_paper_each_thing_has_a_chart_that_can_be_read_with_a_
         "the browser is not installed: `make test` does it, or `npm ci --prefix tests/browser`"
     );
     let world = World::start().await;
-    let app = world.app(Clock::Fixed(now(&world)));
+    // Only what people provision has money in it.
+    let settings = world.settings_with_estate(unscaled);
+    let app = World::app_with(&settings, Clock::Fixed(now(&world)));
     assert_eq!(renewed(&app).await.made, 2);
     let advised = advise(&app).await.expect("recommendations");
     keep(&app, &advised).await.expect("kept");
     let charts = advised.recommendations.len().to_string();
-    let host = host(world.settings()).await;
+    let host = host(settings).await;
     // Unpacked anew each time: what another run is about to write is not started.
     let unpacked = tempfile::tempdir().expect("a folder");
     let story = Command::new("node")

@@ -150,7 +150,7 @@ async fn both_weekly_tasks_are_due_on_sunday_and_none_stops_the_other() {
         states,
         [
             ("analyze_performance_trends", "succeeded_with_findings"),
-            ("update_capacity_recommendations", "succeeded_with_findings"),
+            ("update_capacity_recommendations", "succeeded"),
         ]
     );
 }

@@ -68,6 +68,24 @@ async fn the_page_shows_what_there_is_and_what_there_should_be_and_how_old_that_
     let (status, _, odd) = page(&world, format!("{base}/api/capacity?from=x")).await;
     assert_eq!(status, 400);
     assert!(odd.contains("`from` is a number"), "{odd}");
+    // Programs get the same things by the same query.
+    let json = world.get(format!("{base}/api/capacity?from=2")).await;
+    let count = |json: &serde_json::Value| {
+        let recommended = json["recommended"]["recommendations"].as_array();
+        recommended.expect("recommendations").len()
+    };
+    assert_eq!(
+        (json["all"].as_u64(), json["from"].as_u64()),
+        (Some(sections as u64), Some(2))
+    );
+    assert_eq!(
+        (count(&json), &json["next"]),
+        (sections - 2, &serde_json::Value::Null)
+    );
+    let address = world
+        .get(format!("{base}/api/capacity?text=databaseAccounts"))
+        .await;
+    assert_eq!((address["all"].as_u64(), count(&address)), (Some(0), 0));
     // Half a day later it is old, and it says so.
     let later = world.handler(Clock::Fixed(at + Duration::hours(13))).await;
     let (_, _, text) = page(&world, format!("{later}/api/capacity")).await;

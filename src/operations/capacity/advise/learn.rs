@@ -130,7 +130,8 @@ impl PerReplica {
         let drawn = line(&points).filter(|line| moves && line.slope > 0.0);
         let target = f64::from(cpu_percent);
         let seen = quantile(hours.iter().map(|hour| hour.cpu).collect(), 0.99);
-        // A line that begins below nothing, or that leaves no room, says that it is none.
+        // A line that leaves no room says that it is none; one that begins below nothing begins at nothing,
+        // so that a replica is trusted with less rather than more.
         let drawn = drawn.filter(|line| line.base < target);
         let (way, base, slope) = match drawn {
             Some(line) => (Way::Line, line.base.max(0.0), line.slope),

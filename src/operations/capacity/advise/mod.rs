@@ -13,7 +13,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::hourly::quantile;
-use super::kept::{Candidate, Coming, Kept, Measure};
+use super::kept::{Candidate, Coming, Kept, Measure, STALE};
 use crate::domain::{Capacity, Money, Replicas, ResourceId};
 
 pub use learn::{PerReplica, Usage};
@@ -29,6 +29,8 @@ pub const BUFFER: f64 = 1.2;
 const SPARE: f64 = 0.8;
 /// Of the hours of a forecast, the share whose need must be met: one hour of a week is a spike.
 const MET: f64 = 0.99;
+/// With fewer hours of a forecast left (5 days) nothing is said of a week.
+const LEAST_LEFT: usize = 120;
 /// What differs by less is the same money.
 const WORTH: f64 = 0.1;
 
@@ -52,8 +54,23 @@ pub enum Advice {
     Keep { now: Size },
     /// From one size to another.
     Resize { now: Size, to: Size },
+    /// Scaling follows the load, and should be let go further, or less far.
+    Limits { now: Limits, to: Limits },
     /// Nothing can be said, and why.
     Unknown { now: Option<Size>, why: String },
+}
+
+/// Between which scaling goes, RU/s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub least: u32,
+    pub most: u32,
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "from {} to {} RU/s", self.least, self.most)
+    }
 }
 
 /// How much there is, or should be.
@@ -91,7 +108,8 @@ pub struct Evidence {
     /// By how much the busy minute exceeds its hour, and from how many hours that was learned.
     pub busy_factor: f64,
     pub busy_hours: usize,
-    /// When more than is good of what there is will be needed, at the upper end; `None`: never.
+    /// When more than is good of what there is will be needed, or more than scaling is allowed, at the
+    /// upper end; `None`: never.
     pub crosses: Option<DateTime<Utc>>,
     /// The hours behind the forecast, and how many of them were not told.
     pub hours: usize,
@@ -161,7 +179,27 @@ impl Recommendation {
                 }
                 _ => false,
             },
-            _ => false,
+            Advice::Limits { now, to } => to.most > now.most,
+            Advice::Keep { .. } | Advice::Unknown { .. } => false,
+        }
+    }
+
+    /// Beyond what the need is too much, after `over`.
+    #[must_use]
+    pub fn bound(&self) -> &'static str {
+        match self.advice {
+            Advice::Limits { .. } => "what scaling is allowed",
+            _ => "80 % of what there is",
+        }
+    }
+
+    /// How soon, seen from a later time than that at which it was made.
+    #[must_use]
+    pub fn urgency_at(&self, now: DateTime<Utc>) -> Urgency {
+        let crosses = self.evidence.as_ref().and_then(|found| found.crosses);
+        match self.urgency {
+            Urgency::Now | Urgency::WithinDays(_) if crosses.is_some() => urgency(crosses, now),
+            as_made => as_made,
         }
     }
 
@@ -176,13 +214,12 @@ impl Recommendation {
                  forecast)",
                 evidence.need, evidence.need_forecast
             ));
+            let bound = self.bound();
             match (self.urgency, evidence.crosses) {
-                (Urgency::Now, _) => {
-                    parts.push("that is over 80 % of what there is within a day".into())
-                }
+                (Urgency::Now, _) => parts.push(format!("that is over {bound} within a day")),
                 (Urgency::WithinDays(_), Some(at)) => {
                     parts.push(format!(
-                        "over 80 % of what there is from {}",
+                        "over {bound} from {}",
                         at.format("%Y-%m-%d %H:%M UTC")
                     ));
                 }
@@ -201,7 +238,11 @@ impl Recommendation {
         parts.join("; ")
     }
 
-    fn unknown(resource: &ResourceId, now: Option<Size>, why: impl Into<String>) -> Self {
+    pub(super) fn unknown(
+        resource: &ResourceId,
+        now: Option<Size>,
+        why: impl Into<String>,
+    ) -> Self {
         Self {
             resource: resource.clone(),
             advice: Advice::Unknown {
@@ -249,20 +290,39 @@ struct Need {
 }
 
 impl Need {
-    /// `None` if all of it is over.
-    fn of(kept: &Kept, coming: &Coming, now: DateTime<Utc>) -> Option<Self> {
+    /// Errors: a sentence why it is not known. The rest of a forecast is not the coming week: it may begin
+    /// after the busiest day.
+    fn of(kept: &Kept, coming: &Coming, now: DateTime<Utc>) -> Result<Self, String> {
         let factor = kept.busy.factor;
         let place = |place: usize| coming.hour(place) + Duration::hours(1) > now;
         let rest: Vec<usize> = (0..coming.forecast.len()).filter(|p| place(*p)).collect();
         if rest.is_empty() {
-            return None;
+            return Err("its forecast is over, and was not renewed".into());
         }
+        let begins = coming.start.format("%Y-%m-%d %H:%M UTC");
+        if now - coming.start > STALE {
+            return Err(format!(
+                "its forecast begins at {begins}, and was not renewed for more than {} hours",
+                STALE.num_hours()
+            ));
+        }
+        if rest.len() < LEAST_LEFT {
+            return Err(format!(
+                "only {} hours are left of its forecast from {begins}, and at least {LEAST_LEFT} are needed",
+                rest.len()
+            ));
+        }
+        // Of an hour of the week that never was told nothing is known, its price least of all.
+        let rest: Vec<usize> = rest
+            .into_iter()
+            .filter(|place| !coming.unknown.contains(place))
+            .collect();
         let hours: Vec<f64> = rest.iter().map(|p| coming.forecast[*p] * factor).collect();
         let uppers: Vec<_> = rest
             .iter()
             .map(|p| (coming.hour(*p), coming.upper[*p] * factor))
             .collect();
-        Some(Self {
+        Ok(Self {
             upper: quantile(uppers.iter().map(|(_, upper)| *upper).collect(), MET),
             middle: quantile(hours.clone(), MET),
             lower: quantile(
@@ -321,6 +381,12 @@ fn reliance(kept: &Kept, coming: &Coming, notes: &mut Vec<String>) {
         notes.push(format!(
             "{} of {} hours of its history were not told",
             coming.missing, coming.hours
+        ));
+    }
+    if !coming.unknown.is_empty() {
+        notes.push(format!(
+            "{} hours of the coming week are left out: no value was ever told of such an hour of the week",
+            coming.unknown.len()
         ));
     }
     if let Some(shift) = &coming.shift {

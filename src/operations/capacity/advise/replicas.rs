@@ -48,8 +48,9 @@ pub fn app(input: &AppInput<'_>, now: DateTime<Utc>) -> Recommendation {
         Ok(found) => found,
         Err(why) => return unknown(why),
     };
-    let Some(need) = Need::of(requests, coming_requests, now) else {
-        return unknown("its forecast is over, and was not renewed".into());
+    let need = match Need::of(requests, coming_requests, now) {
+        Ok(need) => need,
+        Err(why) => return unknown(why),
     };
     let history = |measure| kept(measure).and_then(|kept| kept.history.as_ref());
     let measured = history(Measure::Requests)
@@ -188,7 +189,7 @@ fn full_of(
     let Ok((kept, found)) = coming(kept) else {
         return;
     };
-    let Some(need) = Need::of(kept, found, now) else {
+    let Ok(need) = Need::of(kept, found, now) else {
         return;
     };
     if need.upper > f64::from(percent) {

@@ -1,5 +1,7 @@
 //! Throughput of a container, or of what the containers of a database share.
 
+mod limits;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -7,14 +9,17 @@ use super::{
     up_to_step, urgency,
 };
 use crate::azure::cosmos::Throughput;
-use crate::domain::{Capacity, ResourceId};
+use crate::domain::{Capacity, Mode, ResourceId};
 use crate::estate::{MONTH_HOURS, Prices, ThroughputRules};
 use crate::operations::autoscale::Supply;
-use crate::operations::capacity::kept::Kept;
+use crate::operations::capacity::kept::{Coming, Kept};
 
 /// The steps in which Azure takes throughput, RU/s.
 const MANUAL_STEP: u32 = 100;
 const AUTOSCALE_STEP: u32 = 1000;
+/// The least that Azure takes of anything, RU/s.
+const MANUAL_LEAST: u32 = 400;
+const AUTOSCALE_LEAST: u32 = 1000;
 
 /// All that the throughput of a container is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +29,8 @@ pub struct ContainerInput<'a> {
     /// Its request units; `None`: never measured.
     pub units: Option<&'a Kept>,
     pub rules: &'a ThroughputRules,
+    /// What scaling may do of its own; `None`: it does not own it, and it stays as somebody made it.
+    pub scaled: Option<Mode>,
     pub prices: &'a Prices,
     pub location: &'a str,
     /// Regions of the account.
@@ -49,17 +56,30 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
         Ok(found) => found,
         Err(why) => return unknown(why),
     };
-    let Some(need) = Need::of(kept, coming, now) else {
-        return unknown("its forecast is over, and was not renewed".into());
+    let need = match Need::of(kept, coming, now) {
+        Ok(need) => need,
+        Err(why) => return unknown(why),
     };
+    // What is only recorded is changed by nobody.
+    if let Some(mode) = input.scaled.filter(|mode| *mode != Mode::Observe) {
+        let basis = Basis {
+            have,
+            kept,
+            coming,
+            need: &need,
+        };
+        return Some(limits::judge(input, &basis, mode, now));
+    }
     let (current, _) = parts(have.capacity);
     let evidence = need.evidence(kept, coming, FULL * f64::from(current));
     let mut notes = Vec::new();
+    let full = need.upper > FULL * f64::from(current);
     let wanted = wanted(have, input.rules, need.upper, &mut notes);
     let (to, _) = parts(wanted);
-    let short = need.upper > f64::from(to);
-    let more = need.upper > FULL * f64::from(current) && to > current;
-    let less = to < current && f64::from(to) <= SPARE * f64::from(current);
+    let more = full && to > current;
+    // What is too much by the estate's limits is not too much for what is needed.
+    let enough = need.upper <= f64::from(to);
+    let less = to < current && f64::from(to) <= SPARE * f64::from(current) && enough;
     let advice = if more || less {
         Advice::Resize {
             now: size,
@@ -70,9 +90,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     };
     let best = if more || less { wanted } else { have.capacity };
     reliance(kept, coming, &mut notes);
-    if have.pending {
-        notes.push("an earlier change of it is still being carried out".into());
-    }
+    notes.extend(pending(have));
     let monthly = if more || less {
         let hours = |capacity| bill(input, capacity, &need.hours);
         hours(best)
@@ -88,7 +106,7 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
     Some(Recommendation {
         resource: resource.clone(),
         // Where no more can be had, it is as urgent.
-        urgency: if need.upper > FULL * f64::from(current) && to >= current && (more || short) {
+        urgency: if full && (more || !enough) {
             urgency(evidence.crosses, now)
         } else {
             super::Urgency::None
@@ -99,6 +117,32 @@ pub fn container(input: &ContainerInput<'_>, now: DateTime<Utc>) -> Option<Recom
         evidence: Some(evidence),
         other_mode,
         per_replica: None,
+    })
+}
+
+/// What a judgement goes by.
+#[derive(Clone, Copy)]
+struct Basis<'a> {
+    have: &'a Throughput,
+    kept: &'a Kept,
+    coming: &'a Coming,
+    need: &'a Need,
+}
+
+fn pending(have: &Throughput) -> Option<String> {
+    have.pending
+        .then(|| "an earlier change of it is still being carried out".into())
+}
+
+/// Why what is above what partitions have takes time, where so much is to be had.
+fn splits(have: &Throughput, ru: u32) -> Option<String> {
+    let instant = have.instant_maximum.filter(|instant| ru > *instant)?;
+    let (current, _) = parts(have.capacity);
+    (ru > current).then(|| {
+        format!(
+            "above {instant} RU/s Azure splits partitions, which takes hours and raises the least that \
+             can be had later: change it ahead of the need"
+        )
     })
 }
 
@@ -117,7 +161,8 @@ fn with(mode: Capacity, ru: u32) -> Capacity {
     }
 }
 
-/// The need and its buffer in Azure's steps, within the limits of Azure and of the estate.
+/// The need and its buffer in Azure's steps, within the limits of Azure and of the estate; where there is
+/// too little at least the next step.
 fn wanted(
     have: &Throughput,
     rules: &ThroughputRules,
@@ -125,7 +170,11 @@ fn wanted(
     notes: &mut Vec<String>,
 ) -> Capacity {
     let (current, step) = parts(have.capacity);
-    let raw = up_to_step(need * BUFFER, step);
+    let mut raw = up_to_step(need * BUFFER, step);
+    // A fifth more than is needed is still fuller than 80 %.
+    if need > FULL * f64::from(current) && raw <= current {
+        raw = up_to_step(need / FULL, step);
+    }
     let least = up_to_step(f64::from(have.minimum.max(rules.least)), step);
     // The estate's limit is one of people: it is rounded so that it holds.
     let most = (rules.most / step * step).max(least);
@@ -145,15 +194,7 @@ fn wanted(
             "{raw} RU/s would do, and it stays at {least} RU/s: {whose}"
         ));
     }
-    if let Some(instant) = have.instant_maximum
-        && ru > instant
-        && ru > current
-    {
-        notes.push(format!(
-            "above {instant} RU/s Azure splits partitions, which takes hours and raises the least that \
-             can be had later: change it ahead of the need"
-        ));
-    }
+    notes.extend(splits(have, ru));
     with(have.capacity, ru)
 }
 
@@ -196,19 +237,18 @@ fn other_mode(
     let most = input.rules.most;
     let to = match best {
         Capacity::Manual(_) => {
-            let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP).max(AUTOSCALE_STEP);
-            Capacity::Autoscale(
-                ru.min((most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(AUTOSCALE_STEP)),
-            )
+            let ru = up_to_step(need.upper * BUFFER, AUTOSCALE_STEP);
+            let least = up_to_step(f64::from(other_least(have)), AUTOSCALE_STEP);
+            Capacity::Autoscale(ru.min(most / AUTOSCALE_STEP * AUTOSCALE_STEP).max(least))
         }
         Capacity::Autoscale(_) => {
-            // What Azure allows as the least of the other mode is known once it is that.
             let ru = up_to_step(need.upper * BUFFER, MANUAL_STEP).max(input.rules.least);
-            Capacity::Manual(ru.min(most))
+            let least = up_to_step(f64::from(other_least(have)), MANUAL_STEP);
+            Capacity::Manual(ru.min(most).max(least))
         }
     };
-    // A need beyond what is allowed is met by neither.
-    if need.upper > f64::from(most) || have.pending {
+    // A need beyond what is allowed is met by neither, and what Azure takes no less of may not be.
+    if need.upper > f64::from(most) || parts(to).0 > most || have.pending {
         return None;
     }
     // In RU/s of manual throughput, which needs no price.
@@ -229,6 +269,21 @@ fn other_mode(
             .and_then(|(new, old)| new.minus(old)),
         percent: (ratio * 100.0).round().min(1e6) as u32,
     })
+}
+
+/// The least that Azure takes in the other mode, RU/s. By hand it is 400, and more by what is stored (1 for
+/// a GB) and by the most that there ever was (a hundredth of it); as the most of autoscale 1,000, and ten
+/// times those (10 for a GB, a tenth of the most).
+///
+/// Source: "Limits for provisioned throughput" and "Limits for autoscale provisioned throughput",
+/// Azure Cosmos DB service quotas.
+fn other_least(have: &Throughput) -> u32 {
+    match have.capacity {
+        // At 400 it is not known what lies below it; what lies above it is a tenth.
+        Capacity::Manual(_) if have.minimum > MANUAL_LEAST => have.minimum.saturating_mul(10),
+        Capacity::Manual(_) => AUTOSCALE_LEAST,
+        Capacity::Autoscale(_) => (have.minimum / 10).max(MANUAL_LEAST),
+    }
 }
 
 fn said(other: &OtherMode) -> String {

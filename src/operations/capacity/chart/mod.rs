@@ -18,11 +18,16 @@ pub use terminal::terminal;
 /// So much of what was is drawn.
 const SHOWN: Duration = Duration::days(14);
 
+/// A number of an axis with more decimals is told by powers of ten.
+const MOST_DECIMALS: i32 = 4;
+
 /// What a line across the chart stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// What there is.
     Current,
+    /// What there may be at most, or is at least.
+    Limit,
     /// What there should be.
     Recommended,
 }
@@ -127,6 +132,7 @@ impl Chart {
         for level in &self.levels {
             let name = match level.mark {
                 Mark::Current => "There are",
+                Mark::Limit => "The limit is",
                 Mark::Recommended => "Recommended are",
             };
             parts.push(format!("{name} {} {unit}.", number(level.value)));
@@ -167,6 +173,27 @@ impl Axis {
             .collect()
     }
 
+    /// A tick in words: neighbours differ, so it has the decimals of the step.
+    fn label(self, tick: f64) -> String {
+        // A tick that should be 0 may be a little beside it.
+        let tick = if tick.abs() < self.step / 2.0 {
+            0.0
+        } else {
+            tick
+        };
+        if tick == 0.0 || tick.abs() >= 999.5 {
+            return number(tick);
+        }
+        let decimals = (0..=MOST_DECIMALS).find(|decimals| {
+            let steps = self.step * 10_f64.powi(*decimals);
+            (steps - steps.round()).abs() < 1e-6 * steps
+        });
+        match decimals {
+            Some(decimals) => format!("{tick:.*}", decimals as usize),
+            None => format!("{tick:.1e}"),
+        }
+    }
+
     /// How far up a value is, 0 to 1.
     fn share(self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
@@ -195,11 +222,16 @@ fn trimmed(value: f64) -> String {
     let text = match value.abs() {
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 0.095 || size == 0.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
+        size if size >= 1e-6 => {
+            // Two digits.
+            let decimals = 1 - size.log10().floor() as i32;
+            format!("{value:.*}", decimals.max(2) as usize)
+        }
+        _ => format!("{value:.1e}"),
     };
-    let plain = match text.split_once('.') {
-        Some((whole, decimals)) if decimals.bytes().all(|b| b == b'0') => whole.to_owned(),
-        _ => text,
-    };
-    if plain == "-0" { "0".into() } else { plain }
+    if !text.contains('.') || text.contains('e') {
+        return text;
+    }
+    let plain = text.trim_end_matches('0').trim_end_matches('.');
+    if plain == "-0" { "0" } else { plain }.to_owned()
 }

@@ -132,7 +132,7 @@ fn grid(out: &mut String, chart: &Chart, plane: &Plane, end: DateTime<Utc>) {
              class=\"dim\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             LEFT - 4.0,
             y + 4.0,
-            number(tick)
+            plane.axis.label(tick)
         );
     }
     // Every so many days, so that no two dates touch.
@@ -171,7 +171,7 @@ fn grid(out: &mut String, chart: &Chart, plane: &Plane, end: DateTime<Utc>) {
         let _ = write!(
             out,
             "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{BOTTOM}\"/><text x=\"{x:.1}\" y=\"{:.1}\" \
-             text-anchor=\"middle\">now</text>",
+             text-anchor=\"middle\">forecast</text>",
             TOP - 4.0,
             TOP - 7.0
         );
@@ -226,6 +226,7 @@ fn level(out: &mut String, level: &Level, plane: &Plane) {
     let y = plane.y(level.value);
     let (class, name, x, anchor) = match level.mark {
         Mark::Current => ("current", "there is", LEFT + 3.0, "start"),
+        Mark::Limit => ("current", "limit", LEFT + 3.0, "start"),
         Mark::Recommended => ("recommended", "recommended", RIGHT, "end"),
     };
     // Above the line, unless it is at the top.

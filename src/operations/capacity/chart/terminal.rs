@@ -38,7 +38,7 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     }
     for level in &chart.levels {
         let mark = match level.mark {
-            Mark::Current => '─',
+            Mark::Current | Mark::Limit => '─',
             Mark::Recommended => '=',
         };
         for cell in &mut cells[row(level.value)] {
@@ -55,7 +55,7 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     }
     let mut labels = vec![String::new(); ROWS];
     for tick in axis.ticks() {
-        labels[row(tick)] = number(tick);
+        labels[row(tick)] = axis.label(tick);
     }
     for (label, line) in labels.iter().zip(&cells) {
         let text: String = line.iter().collect();
@@ -76,8 +76,9 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     put(LABELS + 1 + width - last.len(), &last);
     if let Some(first) = chart.coming.first() {
         let at = column(first.at);
-        if at > last.len() + 1 && at + 2 * last.len() + 4 < width {
-            put(LABELS + 1 + at, &format!("now {}", date(first.at)));
+        let text = format!("forecast {}", date(first.at));
+        if at > last.len() + 1 && at + text.len() + last.len() < width {
+            put(LABELS + 1 + at, &text);
         }
     }
     let dates: String = dates.into_iter().collect();
@@ -87,6 +88,7 @@ pub fn terminal(chart: &Chart, columns: usize) -> String {
     for level in &chart.levels {
         let name = match level.mark {
             Mark::Current => "─ there is",
+            Mark::Limit => "─ limit",
             Mark::Recommended => "= recommended",
         };
         out.push_str(&format!("  {name} {}", number(level.value)));

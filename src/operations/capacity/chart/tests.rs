@@ -42,6 +42,10 @@ fn numbers_are_short_and_axes_round() {
     for (value, expected) in [
         (0.0, "0"),
         (0.04, "0.04"),
+        (0.0042, "0.0042"),
+        (0.000_401, "0.0004"),
+        (4.2e-9, "4.2e-9"),
+        (-0.01, "-0.01"),
         (0.5, "0.5"),
         (12.0, "12"),
         (99.94, "99.9"),
@@ -73,6 +77,33 @@ fn numbers_are_short_and_axes_round() {
 }
 
 #[test]
+fn each_tick_of_an_axis_is_told_as_what_it_is() {
+    for (low, high, expected) in [
+        (0.0, 1.0, vec!["0", "0.25", "0.50", "0.75", "1.00"]),
+        (0.0, 0.8, vec!["0", "0.2", "0.4", "0.6", "0.8"]),
+        (
+            0.0,
+            0.009,
+            vec!["0", "0.0025", "0.0050", "0.0075", "0.0100"],
+        ),
+        (0.0, 9.0, vec!["0", "2.5", "5.0", "7.5", "10.0"]),
+        (-0.2, 0.7, vec!["-0.25", "0", "0.25", "0.50", "0.75"]),
+        (0.0, 100.0, vec!["0", "25", "50", "75", "100"]),
+        (0.0, 1400.0, vec!["0", "500", "1,000", "1,500"]),
+        (0.0, 40_000.0, vec!["0", "10k", "20k", "30k", "40k"]),
+        (0.0, 4e-8, vec!["0", "1.0e-8", "2.0e-8", "3.0e-8", "4.0e-8"]),
+    ] {
+        let axis = Axis::new(low, high);
+        let told: Vec<String> = axis
+            .ticks()
+            .into_iter()
+            .map(|tick| axis.label(tick))
+            .collect();
+        assert_eq!(told, expected, "{low} to {high}");
+    }
+}
+
+#[test]
 fn a_picture_holds_all_it_says_in_words_and_no_text_becomes_anything_else() {
     let svg = inline(&chart(), "c1");
     for part in [
@@ -84,7 +115,7 @@ fn a_picture_holds_all_it_says_in_words_and_no_text_becomes_anything_else() {
         "class=\"interval\"",
         ">there is 1,000</text>",
         ">recommended 1,400</text>",
-        ">now</text>",
+        ">forecast</text>",
         // Days are those of the zone.
         ">10/8</text>",
     ] {
@@ -142,7 +173,7 @@ fn a_terminal_shows_the_same_within_its_columns() {
         "•",
         "o",
         "░",
-        "now 10-21",
+        "forecast 10-21",
         "─ there is 1,000",
         "= recommended 1,400",
         "1,500│",

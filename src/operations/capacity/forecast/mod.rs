@@ -50,6 +50,16 @@ pub struct Hour {
     pub upper: f64,
 }
 
+impl Hour {
+    /// From the lowest to the highest that any of these hours may have, for one of which nothing is known.
+    fn widened(&mut self, known: &[Self]) {
+        for hour in known {
+            self.lower = self.lower.min(hour.lower);
+            self.upper = self.upper.max(hour.upper);
+        }
+    }
+}
+
 /// How much a candidate counts, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
@@ -71,6 +81,9 @@ pub struct Forecast {
     /// The mean absolute error of the mixture at those, and of last week's values.
     pub error: Option<f64>,
     pub error_of_last_week: Option<f64>,
+    /// Places in `hours` of those whose hour of the week never had a value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<usize>,
     pub preparation: Preparation,
 }
 
@@ -113,7 +126,17 @@ pub fn forecast(
             upper: (value + above * wide).max(value).max(least),
         }
     });
-    let hours = hours.collect();
+    let mut hours: Vec<Hour> = hours.collect();
+    let unknown: Vec<usize> = (0..horizon)
+        .filter(|hour| series.unknown[series.ahead(hours[*hour].at, zone) % WEEK])
+        .collect();
+    if !unknown.is_empty() {
+        let known = (0..horizon).filter(|hour| !unknown.contains(hour));
+        let known: Vec<Hour> = known.map(|hour| hours[hour]).collect();
+        for hour in &unknown {
+            hours[*hour].widened(&known);
+        }
+    }
     let candidates = MODELS
         .iter()
         .enumerate()
@@ -128,6 +151,7 @@ pub fn forecast(
         trials: trials.made.len(),
         error: trials.error(&weights),
         error_of_last_week: trials.error_of(0),
+        unknown,
         preparation: series.report,
     })
 }

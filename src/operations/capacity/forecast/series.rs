@@ -24,6 +24,8 @@ pub struct Preparation {
     pub hours: usize,
     /// Hours without a value, filled in.
     pub missing: usize,
+    /// Hours of the week that never had a value: of them nothing is known but what all others are like.
+    pub never_told: usize,
     /// Values that came for an hour that had one, averaged.
     pub doubled: usize,
     /// Hours far from what they are like, which the shape of the week does not follow.
@@ -53,11 +55,21 @@ pub(super) struct Series {
     /// The hour after the last.
     pub(super) end: DateTime<Utc>,
     pub(super) never_negative: bool,
+    /// Hours of the week that never had a value, aligned as [`shape`]: what fills them is invented.
+    pub(super) unknown: Vec<bool>,
     pub(super) report: Preparation,
 }
 
+/// The hour of a clock on a wall in which an hour begins: whole, since some clocks move by half of one.
 fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
-    at.with_timezone(&zone).naive_local()
+    let local = at.with_timezone(&zone).naive_local();
+    local.duration_trunc(Duration::hours(1)).unwrap_or(local)
+}
+
+/// The first hour that begins in an hour of the wall's clock; `None` where that is skipped.
+fn first_in(hour: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
+    let at = zone.from_local_datetime(&hour).earliest()?.to_utc();
+    at.duration_round_up(Duration::hours(1)).ok()
 }
 
 impl Series {
@@ -117,18 +129,19 @@ impl Series {
             clock_changes,
             ..Preparation::default()
         };
+        let mut unknown = vec![true; WEEK];
+        for (index, _) in holes.iter().enumerate().filter(|(_, hole)| hole.is_some()) {
+            unknown[place(index, holes.len())] = false;
+        }
+        report.never_told = unknown.iter().filter(|unknown| **unknown).count();
         let mut values = filled(&holes);
         let never_negative = hours.values().all(|(sum, _)| *sum >= 0.0);
         if let Some((hour, ratio)) = shift(&values) {
             for value in &mut values[..hour] {
                 *value *= ratio;
             }
-            let at = start + Duration::hours(hour as i64);
-            let at = zone.from_local_datetime(&at).earliest();
-            report.shift = at.map(|at| Shift {
-                at: at.to_utc(),
-                ratio,
-            });
+            let at = first_in(start + Duration::hours(hour as i64), zone);
+            report.shift = at.map(|at| Shift { at, ratio });
         }
         let clean = without_outliers(&values, &mut report.outliers);
         Ok(Self {
@@ -137,6 +150,7 @@ impl Series {
             clean,
             end: last + Duration::hours(1),
             never_negative,
+            unknown,
             report,
         })
     }

@@ -1,3 +1,4 @@
+use chrono::{Datelike as _, Timelike as _};
 use proptest::prelude::*;
 
 use super::*;
@@ -212,6 +213,68 @@ fn a_candidate_that_did_better_counts_more_and_all_together_count_one() {
         assert_eq!(better, pair[0].weight > pair[1].weight, "{pair:?}");
     }
     assert!(forecast.error < forecast.error_of_last_week);
+}
+
+/// Lord Howe's clock moves by half an hour, from half past to the full hour; India's stands at half past.
+#[test]
+fn clocks_that_move_by_half_an_hour_or_stand_at_one_are_followed() {
+    for (zone, days, changes) in [
+        // Clocks there were set forward on 2026-10-04.
+        (chrono_tz::Australia::Lord_Howe, 35, 1),
+        (chrono_tz::Asia::Kolkata, 35, 0),
+        (chrono_tz::Asia::Tokyo, 35, 0),
+    ] {
+        let by_clock = |hour: usize| {
+            let local = (start() + Duration::hours(hour as i64)).with_timezone(&zone);
+            if (9..18).contains(&local.hour()) {
+                900.0
+            } else {
+                100.0
+            }
+        };
+        let points = series(days, by_clock);
+        let made = forecast(&points, WEEK, zone).expect("a forecast");
+        let done = &made.preparation;
+        assert_eq!((done.clock_changes, done.missing), (changes, 0), "{zone}");
+        assert_eq!(made.unknown, [0; 0], "{zone}");
+        let off = error(&made, by_clock, days * 24);
+        assert!(off < 0.02, "{zone}: {off}");
+    }
+    // A level that it went to is told from an hour on that there is.
+    let higher = series(29, |hour| {
+        usual(hour) * if hour >= 25 * 24 { 2.0 } else { 1.0 }
+    });
+    let made = forecast(&higher, WEEK, chrono_tz::Asia::Kolkata).expect("a forecast");
+    let at = made.preparation.shift.expect("a shift").at;
+    assert_eq!(at, start() + Duration::days(25));
+}
+
+/// Measured on weekdays only: what weekends are like is not known, and not what a line says either.
+#[test]
+fn an_hour_of_the_week_that_never_was_told_may_be_whatever_the_others_are() {
+    let weekday = |hour: usize| hour / 24 % 7 < 5;
+    let mut points = series(26, usual);
+    let mut hour = 0;
+    points.retain(|_| {
+        hour += 1;
+        weekday(hour - 1)
+    });
+    let made = forecast(&points, WEEK, chrono_tz::UTC).expect("a forecast");
+    assert_eq!(made.preparation.never_told, 48);
+    assert_eq!(made.unknown.len(), 48);
+    let known = |hour: &usize| !made.unknown.contains(hour);
+    let known: Vec<&Hour> = (0..WEEK).filter(known).map(|h| &made.hours[h]).collect();
+    let lowest = known.iter().map(|h| h.lower).fold(f64::MAX, f64::min);
+    let highest = known.iter().map(|h| h.upper).fold(f64::MIN, f64::max);
+    for hour in &made.unknown {
+        let one = &made.hours[*hour];
+        assert!(one.at.weekday().number_from_monday() > 5, "{one:?}");
+        assert!(one.lower <= lowest && one.upper >= highest, "{one:?}");
+    }
+    assert!(known.iter().any(|hour| hour.upper < highest));
+    // One value of an hour of the week is one.
+    let whole = forecast(&series(26, usual), WEEK, chrono_tz::UTC).expect("a forecast");
+    assert_eq!((whole.preparation.never_told, whole.unknown), (0, vec![]));
 }
 
 proptest! {

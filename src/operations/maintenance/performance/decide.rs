@@ -1,14 +1,15 @@
 //! What has become worse, and when something changed for good: from days, by medians, so that one bad
-//! day is none. Pure.
+//! day is none. Failures are few, so that their number must besides be more than chance brings. Pure.
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::chance::{CHANCE, CHANCE_OF_MANY, Pool};
 use crate::operations::capacity::hourly::{median, quantile};
 
 /// A day with fewer requests proves nothing.
 pub(super) const LEAST_REQUESTS: u64 = 50;
 /// The week that is judged, days, and how many of them must prove something.
-const WEEK: i64 = 7;
+pub(super) const WEEK: i64 = 7;
 const LEAST_NOW: usize = 4;
 /// Days before that week that must prove something.
 const LEAST_BEFORE: usize = 7;
@@ -108,14 +109,18 @@ pub(super) struct Changed {
     pub(super) clear: f64,
 }
 
-/// The days that prove something, in order.
-fn proving(days: &[Day], what: What) -> Vec<(DateTime<Utc>, f64)> {
+/// The days that prove something, in order, each with its value.
+fn proving(days: &[Day], what: What) -> Vec<(Day, f64)> {
     let enough = days.iter().filter(|day| day.requests >= LEAST_REQUESTS);
     let mut known: Vec<_> = enough
-        .filter_map(|day| Some((day.at, what.of(day)?)))
+        .filter_map(|day| Some((*day, what.of(day)?)))
         .collect();
-    known.sort_by_key(|(at, _)| *at);
+    known.sort_by_key(|(day, _)| day.at);
     known
+}
+
+fn values(days: &[(Day, f64)]) -> Vec<f64> {
+    days.iter().map(|(_, value)| *value).collect()
 }
 
 /// What values usually differ from their middle by, as a standard deviation would have it.
@@ -129,13 +134,15 @@ fn spread(values: &[f64]) -> f64 {
 pub(super) fn worse(subject: &str, days: &[Day], what: What, end: DateTime<Utc>) -> Option<Worse> {
     let cut = end - Duration::days(WEEK);
     let known = proving(days, what);
-    let (before, now): (Vec<_>, Vec<_>) = known.into_iter().partition(|(at, _)| *at < cut);
+    let (before, now): (Vec<_>, Vec<_>) = known.into_iter().partition(|(day, _)| day.at < cut);
     if before.len() < LEAST_BEFORE || now.len() < LEAST_NOW {
         return None;
     }
-    let values = |list: &[(DateTime<Utc>, f64)]| -> Vec<f64> {
-        list.iter().map(|(_, value)| *value).collect()
-    };
+    if what == What::Failures
+        && !Pool::usual(&now, end).is_worse_than(Pool::usual(&before, end), CHANCE)
+    {
+        return None;
+    }
     let (old, new) = (values(&before), values(&now));
     let (usual, is) = (median(old.clone()), median(new));
     let spread = spread(&old).max(what.least_spread(usual));
@@ -167,9 +174,6 @@ pub(super) fn changed(subject: &str, days: &[Day], what: What) -> Option<Changed
     let mut best: Option<(f64, Changed)> = None;
     for cut in LEAST_SIDE..(known.len() + 1).saturating_sub(LEAST_SIDE) {
         let (first, second) = known.split_at(cut);
-        let values = |list: &[(DateTime<Utc>, f64)]| -> Vec<f64> {
-            list.iter().map(|(_, value)| *value).collect()
-        };
         let (old, new) = (values(first), values(second));
         let (before, after) = (median(old.clone()), median(new.clone()));
         let about = |list: &[f64], middle: f64| -> Vec<f64> {
@@ -190,11 +194,18 @@ pub(super) fn changed(subject: &str, days: &[Day], what: What) -> Option<Changed
         let apart = quantile(lower.clone(), 0.75) < quantile(upper.clone(), 0.25);
         let clear = (after - before).abs() / spread(&rest).max(what.least_spread(before));
         let noticed = what.is_noticed(before.min(after), before.max(after));
-        if apart && noticed && clear > FAR {
+        let (less, more) = if before < after {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let chance =
+            what == What::Failures && !Pool::of(more).is_worse_than(Pool::of(less), CHANCE_OF_MANY);
+        if apart && noticed && clear > FAR && !chance {
             let found = Changed {
                 subject: subject.to_owned(),
                 what,
-                at: second[0].0,
+                at: second[0].0.at,
                 before,
                 after,
                 clear,
@@ -300,6 +311,86 @@ mod tests {
             None,
             "six days before"
         );
+    }
+
+    /// The same numbers each time (splitmix64).
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> f64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        }
+
+        /// So many on average, as chance brings them.
+        fn poisson(&mut self, mean: f64) -> u64 {
+            let (end, mut product, mut count) = ((-mean).exp(), self.next(), 0);
+            while product > end {
+                product *= self.next();
+                count += 1;
+            }
+            count
+        }
+
+        /// Four weeks of so many failures a day, and so many in the last week.
+        fn weeks(&mut self, requests: u64, before: f64, last: f64) -> Vec<Day> {
+            let failed: Vec<u64> = (0..28)
+                .map(|day| self.poisson(if day < 21 { before } else { last }))
+                .collect();
+            days(|_| 100.0, |day| failed[day as usize], requests)
+        }
+    }
+
+    #[test]
+    fn a_few_failures_a_day_that_are_as_ever_are_told_in_less_than_one_week_of_a_hundred() {
+        let mut random = Random(7);
+        for requests in [60, 300, 1000, 5000] {
+            for rate in [0.3, 0.5, 0.7, 1.0, 3.0] {
+                let (tries, mut worse_weeks, mut changes) = (2000, 0, 0);
+                for _ in 0..tries {
+                    let days = random.weeks(requests, rate, rate);
+                    worse_weeks += i32::from(worse("op", &days, What::Failures, at(28)).is_some());
+                    changes += i32::from(changed("op", &days, What::Failures).is_some());
+                }
+                assert!(
+                    worse_weeks * 100 < tries && changes * 100 < tries,
+                    "{rate} a day of {requests}: {worse_weeks} and {changes} of {tries}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn failures_that_are_many_more_are_told_and_those_of_one_day_are_not() {
+        let mut random = Random(8);
+        let told = |found: &dyn Fn(&[Day]) -> bool, random: &mut Random, last| {
+            let tries = 200;
+            let found = (0..tries).filter(|_| found(&random.weeks(1000, 1.0, last)));
+            found.count() * 100 / tries
+        };
+        let is_worse = |days: &[Day]| worse("op", days, What::Failures, at(28)).is_some();
+        let is_changed = |days: &[Day]| changed("op", days, What::Failures).is_some();
+        assert!(told(&is_worse, &mut random, 8.0) >= 95);
+        assert!(told(&is_changed, &mut random, 10.0) >= 90);
+        let bad = |bad: &dyn Fn(i64) -> u64| {
+            worse("op", &days(|_| 1.0, bad, 1000), What::Failures, at(28))
+        };
+        assert_eq!(bad(&|d| if d == 24 { 900 } else { 1 }), None, "one bad day");
+        assert_eq!(
+            bad(&|d| if d > 24 { 900 } else { 1 }),
+            None,
+            "three bad days"
+        );
+        let after = bad(&|d| match d {
+            10 => 900,
+            21.. => 20,
+            _ => 1,
+        });
+        assert!(after.is_some(), "one bad day before hides nothing");
+        assert_eq!(bad(&|d| if d >= 21 { 1 } else { 0 }), None, "seven are few");
     }
 
     #[test]

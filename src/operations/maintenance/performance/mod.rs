@@ -1,6 +1,7 @@
 //! `analyze_performance_trends`: which operations and which tenants have become slower or fail more often
 //! than in the weeks before, and when something changed for good.
 
+mod chance;
 mod decide;
 
 use std::collections::BTreeMap;
