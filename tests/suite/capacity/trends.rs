@@ -55,8 +55,10 @@ async fn weekly_maintenance_tells_what_has_become_worse_by_operation_and_by_tena
             1,
             if day >= 21 {
                 900.0
+            } else if day % 2 == 0 {
+                299.8
             } else {
-                if day % 2 == 0 { 299.8 } else { 300.2 }
+                300.2
             },
         )
     };
