@@ -70,7 +70,7 @@ pub(super) async fn run(mut config: Config, arguments: Arguments) -> anyhow::Res
     let resource = arguments.resource.as_deref();
     let id = match ask(&app, &key, &by, resource, arguments.dry_run).await {
         Ok(accepted) => accepted.run,
-        Err(refused @ Refused::NotOwned(_)) => {
+        Err(refused @ (Refused::NotOwned(_) | Refused::Ambiguous { .. })) => {
             eprintln!("error: {refused}");
             return Ok(ExitCode::from(2));
         }

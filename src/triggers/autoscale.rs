@@ -18,7 +18,9 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Store(error) => error.into(),
             Refused::Estate(error) => error.into(),
-            Refused::NotOwned(_) => Self::new(StatusCode::BAD_REQUEST, refused.to_string()),
+            Refused::NotOwned(_) | Refused::Ambiguous { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, refused.to_string())
+            }
         }
     }
 }

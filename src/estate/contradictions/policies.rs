@@ -22,6 +22,11 @@ pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
             let message = "names nobody: what is proposed can never be approved";
             told.tell(NeverMade, &key("approvers"), message);
         }
+        if policy.mode == Mode::Act && policy.approvers.is_empty() && asks(kind) {
+            let message =
+                "names nobody: what has to be approved whatever the mode is, can never be approved";
+            told.tell(NeverMade, &key("approvers"), message);
+        }
         if policy.mode == Mode::Propose && policy.approval_lasts < TICK {
             let message = format!(
                 "is {} minutes: a proposal is over before anybody can have read it",
@@ -45,6 +50,12 @@ pub(super) fn find(estate: &Estate, told: &mut Told<'_>) {
         }
     }
     cooldowns(estate, told);
+}
+
+/// Whether some changes of a kind have to be approved whatever its mode is: throughput for which
+/// partitions are split, and fewer replicas than run.
+fn asks(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::CosmosThroughput | ChangeKind::AppReplicas)
 }
 
 /// Whether anything of the estate proposes or makes such changes by itself.

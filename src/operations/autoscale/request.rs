@@ -12,6 +12,8 @@ use crate::store::Error;
 pub enum Refused {
     #[error("scaling owns nothing that is called `{0}`: see `poolkeeper autoscale show`")]
     NotOwned(String),
+    #[error("`{name}` is the name of several things that scaling owns; write one of: {ids}")]
+    Ambiguous { name: String, ids: String },
     #[error(transparent)]
     Estate(anyhow::Error),
     #[error(transparent)]
@@ -34,8 +36,16 @@ pub async fn ask(
     let only = match resource {
         None => None,
         Some(text) => {
-            let found = owned(estate, text);
-            Some(found.ok_or_else(|| Refused::NotOwned(text.to_owned()))?)
+            let mut found = owned(estate, text);
+            if found.len() > 1 {
+                let ids: Vec<&str> = found.iter().map(ResourceId::as_str).collect();
+                return Err(Refused::Ambiguous {
+                    name: text.to_owned(),
+                    ids: ids.join(", "),
+                });
+            }
+            let one = found.pop();
+            Some(one.ok_or_else(|| Refused::NotOwned(text.to_owned()))?)
         }
     };
     let run: RunId = format!("autoscale-request-{key}")
@@ -49,22 +59,24 @@ pub async fn ask(
     Ok(accept(app, run, work).await?)
 }
 
-/// What is called so: one of the things that scaling owns, or what holds some of them.
-fn owned(estate: &Estate, text: &str) -> Option<ResourceId> {
+/// What is called so, of the things that scaling owns and what holds some of them: stamps may have apps
+/// of one name.
+fn owned(estate: &Estate, text: &str) -> Vec<ResourceId> {
     let text = text.trim().trim_matches('/');
     let slashed = format!("/{text}");
     let containers = estate.scaling.containers.iter().map(|(id, _)| id);
-    let mut all = containers.chain(estate.scaling.apps.iter().map(|(id, _)| id));
-    all.find_map(|id| {
+    let mut found: Vec<ResourceId> = Vec::new();
+    for id in containers.chain(estate.scaling.apps.iter().map(|(id, _)| id)) {
         let mut named = Some(id.clone());
         while let Some(one) = named {
-            if one.is(&slashed) || one.short().eq_ignore_ascii_case(text) {
-                return Some(one);
-            }
+            let is_meant = one.is(&slashed) || one.short().eq_ignore_ascii_case(text);
             named = outer(&one);
+            if is_meant && !found.contains(&one) {
+                found.push(one);
+            }
         }
-        None
-    })
+    }
+    found
 }
 
 /// What a container or a database lies in; `None` for an account or an app.
@@ -103,7 +115,20 @@ mod tests {
             ("other/agents/threads".into(), None),
             (String::new(), None),
         ] {
-            assert_eq!(owned(&estate, &text).as_ref(), expected, "{text}");
+            let found = owned(&estate, &text);
+            assert_eq!(found.first(), expected, "{text}");
+            assert!(found.len() < 2, "{text}: {found:?}");
         }
+        // Another stamp has an app of the same name.
+        let mut estate = estate;
+        let (first, rules) = estate.scaling.apps[0].clone();
+        let other = ResourceId::group("other", "rg").as_str().to_owned()
+            + "/providers/Microsoft.App/containerApps/"
+            + first.name();
+        let other = ResourceId::from_text(&other);
+        estate.scaling.apps.push((other.clone(), rules));
+        let both = owned(&estate, first.name());
+        assert_eq!(both, [first, other.clone()]);
+        assert_eq!(owned(&estate, other.as_str()), [other]);
     }
 }

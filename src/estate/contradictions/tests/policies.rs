@@ -81,6 +81,12 @@ fn policies_that_let_nothing_through_are_found() {
             &[(NeverMade, "policy.cosmos_throughput.approvers names nobody")][..],
         ),
         (
+            "nobody may approve what is asked first",
+            "mode = \"propose\"\napprovers = [\"operator\", \"reviewer\"]\ncooldown = \"10m\"",
+            "mode = \"act\"\ncooldown = \"10m\"".to_owned(),
+            &[(NeverMade, "policy.cosmos_throughput.approvers names nobody")],
+        ),
+        (
             "one of four is too many",
             "most_per_run = 4\nmost_per_hour = 10",
             "most_share_percent = 20".to_owned(),

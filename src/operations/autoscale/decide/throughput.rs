@@ -2,16 +2,21 @@
 //!
 //! Source: specification 6.1.1 with the corrections S1 to S8.
 
+mod calm;
+mod foresee;
+mod spread;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Duration, Timelike as _, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::{Because, Decision, Throughput};
 use crate::azure::cosmos;
 use crate::domain::{Capacity, Finding};
 use crate::estate::ThroughputRules;
 use crate::operations::autoscale::facts::{ContainerFacts, Minute, Supply};
+use foresee::TREND;
+use spread::Spread;
 
 /// Metrics are on their way for some minutes; what is older than this says nothing of now.
 const STALE: Duration = Duration::minutes(10);
@@ -19,21 +24,8 @@ const STALE: Duration = Duration::minutes(10);
 const RECENT: usize = 5;
 /// From so many percent of refusals on, latency decides whether they matter.
 const FEW_REFUSALS: f64 = 1.0;
-/// Of the minutes that must have been calm, so many may be missing.
-const GAPS: usize = 2;
-/// Nothing is taken away unless the newest minute is as new as this: later ones may not be calm.
-const FRESH: Duration = Duration::minutes(6);
-/// A change is made some time after its tick; the tick an hour later is an hour later all the same.
-const TICK: Duration = Duration::minutes(5);
 /// RU/s that a physical partition has at most, which all can have at once.
 const PARTITION: u32 = 10_000;
-/// From so many percent of the load on, somebody alone makes the trouble.
-const NOISY: f64 = 50.0;
-/// An hour has just begun for so many minutes.
-const JUST_BEGUN: u32 = 10;
-/// A trend is seen in so many minutes, and not in fewer than so many measurements.
-const TREND: i64 = 10;
-const LEAST_TREND: usize = 5;
 
 /// Decides on the throughput of one container.
 #[must_use]
@@ -83,15 +75,6 @@ struct Steps {
     least: u32,
     most: u32,
     auto: bool,
-}
-
-/// Whether all partitions are busy.
-enum Spread {
-    Alike,
-    /// Only one is, and how that is seen.
-    One(String),
-    /// What is not known.
-    Unknown(String),
 }
 
 impl Steps {
@@ -291,110 +274,6 @@ impl Judge<'_> {
         self.more(need, Because::NeededSoon, &why)
     }
 
-    /// Who alone makes others wait.
-    fn noisy(&self, refused: f64) -> Option<Finding> {
-        let share = self.facts.heaviest.as_ref()?;
-        (share.percent >= NOISY).then(|| {
-            let message = format!(
-                "`{}` has {:.0} % of the load, while {refused:.1} % of all requests are refused: others wait for it",
-                share.key, share.percent
-            );
-            Finding::new("noisy-neighbour", self.subject(), message)
-        })
-    }
-
-    /// RU/s that it needs by the end of the time that is foreseen, by a straight line through what was
-    /// wanted of it in the last minutes: as steep as it is at least, for what they scatter. `None` if
-    /// that is no more than it has, or does not rise: what is refused a little and stays so is healthy.
-    fn foreseen(&self) -> Option<f64> {
-        let from = self.now - Duration::minutes(TREND);
-        let from = self.changed().map_or(from, |at| from.max(at));
-        let minutes = self.facts.minutes.iter().filter(|m| m.at >= from);
-        let points: Vec<(f64, f64)> = minutes
-            .filter_map(|m| {
-                // What was refused was wanted as well, and a full minute tells no more than full.
-                let refused = match (m.requests, m.refused) {
-                    (Some(requests), Some(refused)) if requests > 0.0 => refused / requests,
-                    _ => 0.0,
-                };
-                let served = m.used? / 100.0 * f64::from(self.steps.current);
-                let used = served / (1.0 - refused.clamp(0.0, 0.9));
-                Some(((m.at - self.now).num_seconds() as f64 / 60.0, used))
-            })
-            .collect();
-        if self.rules.foresee <= Duration::zero() || points.len() < LEAST_TREND {
-            return None;
-        }
-        let count = points.len() as f64;
-        let (x, y) = points
-            .iter()
-            .fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
-        let (x, y) = (x / count, y / count);
-        let over = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>();
-        let under = points.iter().map(|p| (p.0 - x).powi(2)).sum::<f64>();
-        let slope = over / under;
-        let scatter = points.iter().map(|p| (p.1 - y - slope * (p.0 - x)).powi(2));
-        let scatter = (scatter.sum::<f64>() / count).sqrt();
-        let sure = (slope - scatter / under.sqrt()).max(0.0);
-        // The newest minute is over, and metrics are late: as long as that is ahead as well.
-        let newest = points.last()?.0;
-        let ahead = self.rules.foresee.num_seconds() as f64 / 60.0 - newest - 1.0;
-        let need = y + slope * (newest - x) + sure * ahead + scatter / 2.0;
-        (sure > 0.0 && need > f64::from(self.steps.current)).then_some(need)
-    }
-
-    /// Whether this is the trouble of one partition, for which more throughput would be bought in vain.
-    fn spread(&self, recent: &[Minute]) -> Spread {
-        let busy = f64::from(self.rules.up_percent);
-        let count = self.facts.partitions.map(|count| count as usize);
-        let ranges = &self.facts.ranges;
-        let whose = self.facts.heaviest.as_ref().map_or_else(
-            || "whose load it is, logs do not say".to_owned(),
-            |share| format!("`{}` has {:.0} % of the load", share.key, share.percent),
-        );
-        if count == Some(1) {
-            return Spread::Alike;
-        }
-        let hottest = ranges.iter().max_by(|a, b| a.used.total_cmp(&b.used));
-        if let Some(hottest) = hottest {
-            let (hot, told) = (
-                ranges.iter().filter(|r| r.used > busy).count(),
-                ranges.len(),
-            );
-            return match count {
-                _ if hot > 1 => Spread::Alike,
-                Some(count) if told < count => Spread::Unknown(format!(
-                    "only {told} of its {count} partitions were measured"
-                )),
-                _ if told == 1 => Spread::Alike,
-                _ => Spread::One(format!(
-                    "partition {} is at {:.0} % and the {} others are not busy: more RU/s would hardly help, another partition key would ({whose})",
-                    hottest.id,
-                    hottest.used,
-                    told - 1
-                )),
-            };
-        }
-        // Its partitions are not told: what all of it uses tells whether they are busy alike.
-        let units = recent.iter().filter_map(|m| m.units).reduce(f64::max);
-        let Some(most) = units else {
-            return Spread::Unknown("neither its partitions nor all of it were measured".into());
-        };
-        let share = most / 60.0 / f64::from(self.steps.current) * 100.0;
-        // With one full and another half full it would be that much.
-        let count = count.unwrap_or(2).max(2) as f64;
-        if share < 50.0 {
-            Spread::One(format!(
-                "its fullest partition is full, and all of it uses {share:.0} %: more RU/s would hardly help, another partition key would ({whose})"
-            ))
-        } else if share < (count - 0.5) / count * 100.0 {
-            let what = format!("its partitions were not measured, and all of it uses {share:.0} %");
-            Spread::Unknown(what)
-        } else {
-            Spread::Alike
-        }
-    }
-
     /// RU/s that it would use in the middle one of the newest minutes, if nothing were refused.
     fn need(&self, recent: &[Minute], refused: f64) -> f64 {
         let mut used: Vec<f64> = recent.iter().filter_map(|m| m.used).collect();
@@ -460,134 +339,10 @@ impl Judge<'_> {
         })
     }
 
-    /// Not busy: less, if little was needed for long, and stays so.
-    fn calm(&self) -> Throughput {
-        let Steps {
-            current,
-            least,
-            most,
-            ..
-        } = self.steps;
-        let all = &self.facts.minutes;
-        let newest = all.last().map_or(self.now, |minute| minute.at);
-        let from = newest - self.rules.calm;
-        let minutes = || all.iter().filter(|minute| minute.at > from);
-        let refused = minutes().filter(|minute| self.is_refused(minute)).count();
-        let mut looked: Vec<f64> = minutes().filter_map(|minute| minute.used).collect();
-        looked.sort_by(f64::total_cmp);
-        let busiest = looked.last().copied().unwrap_or_default();
-        // One minute that stands out is no need of all the others.
-        let tenth = looked
-            .get(looked.len() * 9 / 10)
-            .copied()
-            .unwrap_or_default();
-        let used = f64::from(current) * tenth / 100.0;
-        let half = self.steps.up(f64::from(current) / 2.0);
-        let is_over = current > most;
-        if is_over && self.for_need(used) > most {
-            let why = format!(
-                "it has {current} RU/s and uses {used:.0}; {most} are the most that the rules allow, and are too few for it"
-            );
-            return Decision::hold(Because::AtMost, why)
-                .found("throughput-above-most", &self.subject());
-        }
-        let to = if is_over {
-            half.max(most)
-        } else {
-            half.max(self.for_need(used)).max(least)
-        };
-        let is_calm = busiest < f64::from(self.rules.down_percent);
-        let saves = |to: u32| {
-            let frees = 100.0 - f64::from(to) / f64::from(current) * 100.0;
-            is_calm || is_over || frees >= f64::from(self.rules.least_step_percent)
-        };
-        if !saves(to) {
-            let why = format!("at {tenth:.0} % but for its busiest minutes, up to {busiest:.0} %");
-            return Decision::hold(Because::Steady, why);
-        }
-        if refused >= self.rules.hot_samples.max(1) as usize {
-            let why = format!(
-                "at {tenth:.0} % but for its busiest minutes, and in {refused} of {} requests were refused",
-                looked.len()
-            );
-            return Decision::hold(Because::Steady, why);
-        }
-        if current <= least {
-            let why = format!("calm, and {current} RU/s are the least that it can have");
-            return Decision::hold(Because::AtLeast, why);
-        }
-        if let Some(hold) = self.not_now(looked.len(), newest) {
-            return hold;
-        }
-        let to = to.max(self.facts.ahead.map_or(0, |need| self.steps.up(need)));
-        if to >= current || !saves(to) {
-            let why = format!(
-                "calm, and the forecast needs {:.0} RU/s within {} h",
-                self.facts.ahead.unwrap_or_default(),
-                self.rules.ahead.num_hours()
-            );
-            return Decision::hold(Because::ForecastNeeds, why);
-        }
-        let why = format!(
-            "it used {used:.0} RU/s or less in nine of ten minutes for {} minutes, at most {busiest:.0} % of what it has",
-            looked.len()
-        );
-        if is_over {
-            let why = format!("{why}; {most} RU/s are the most that the rules allow");
-            return Decision::set(self.steps.capacity(to), Because::OutsideLimits, why);
-        }
-        Decision::set(self.steps.capacity(to), Because::Calm, why)
-    }
-
-    /// Whether more of a minute's requests were refused than is good; not known of a full one, it may
-    /// be so.
-    fn is_refused(&self, minute: &Minute) -> bool {
-        match (minute.requests, minute.refused) {
-            (Some(requests), Some(refused)) => {
-                refused > requests * f64::from(self.rules.throttled_percent) / 100.0
-            }
-            _ => minute.used.is_some_and(|used| used >= 100.0),
-        }
-    }
-
     /// What makes so many RU/s the target.
     fn for_need(&self, need: f64) -> u32 {
         let target = f64::from(self.rules.target_percent.clamp(1, 100)) / 100.0;
         self.steps.up(need / target)
-    }
-
-    /// Why there is no less now, though there may be later.
-    fn not_now(&self, measured: usize, newest: DateTime<Utc>) -> Option<Throughput> {
-        let wanted = usize::try_from(self.rules.calm.num_minutes()).unwrap_or(usize::MAX);
-        let unknown = if measured + GAPS < wanted {
-            Some(format!("only {measured} of {wanted} minutes were measured"))
-        } else if self.now - newest > FRESH {
-            let at = newest.format("%H:%M UTC");
-            Some(format!("nothing was measured since {at}"))
-        } else {
-            None
-        };
-        if let Some(unknown) = unknown {
-            let why = format!("calm, but {unknown}: nothing is taken away by what is not known");
-            let hold = Decision::hold(Because::NoData, why);
-            return Some(hold.found("throughput-no-data", &self.subject()));
-        }
-        let last = self.facts.past.down;
-        if last.is_some_and(|last| self.now - last + TICK < self.rules.between_downs) {
-            let why = "calm, and it was lowered just now";
-            return Some(Decision::hold(Because::JustLowered, why));
-        }
-        // Shares of what it had before its last raise are no shares of what it has now.
-        let raised = self.facts.past.up;
-        if raised.is_some_and(|at| self.now - at < self.rules.calm) {
-            let why = "calm, and it was raised within the time that must be calm";
-            return Some(Decision::hold(Because::JustRaised, why));
-        }
-        if self.now.minute() >= JUST_BEGUN {
-            let why = "calm; the hour is charged by the most that it had, so less would save nothing before the next one";
-            return Some(Decision::hold(Because::HourCharged, why));
-        }
-        self.often()
     }
 }
 
