@@ -99,6 +99,16 @@ pub enum Capacity {
     Autoscale(u32),
 }
 
+impl Capacity {
+    /// RU/s, however they are provided: what is set, or the most that it scales to.
+    #[must_use]
+    pub fn ru(self) -> u32 {
+        match self {
+            Self::Manual(ru) | Self::Autoscale(ru) => ru,
+        }
+    }
+}
+
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

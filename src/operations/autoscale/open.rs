@@ -4,7 +4,7 @@ use super::decide::Because;
 use super::judge::Judged;
 use crate::app::App;
 use crate::changes::{self, SCALING};
-use crate::domain::{Capacity, Change, ChangeKind, Mutation};
+use crate::domain::{Change, ChangeKind, Mutation};
 use crate::journal::{Journal, Run};
 
 /// Holds what is wanted against a proposal that is open: the same is not proposed twice. One of ours
@@ -68,10 +68,7 @@ fn still_fits(open: &Mutation, because: Because) -> bool {
     };
     match open {
         Mutation::CosmosThroughput { from, to } => {
-            let ru = |capacity: &Capacity| match capacity {
-                Capacity::Manual(ru) | Capacity::Autoscale(ru) => *ru,
-            };
-            if ru(to) > ru(from) {
+            if to.ru() > from.ru() {
                 !matches!(
                     because,
                     Calm | AtLeast
@@ -117,10 +114,7 @@ fn is_overtaken(open: &Change, wanted: &Change) -> bool {
                 to: want,
             },
         ) => {
-            let ru = |capacity| match capacity {
-                Capacity::Manual(ru) | Capacity::Autoscale(ru) => ru,
-            };
-            let (from, to, now, want) = (ru(*from), ru(*to), ru(*now), ru(*want));
+            let (from, to, now, want) = (from.ru(), to.ru(), now.ru(), want.ru());
             from != now || (to > from) != (want > now) || (to > from && want > to)
         }
         (
@@ -143,7 +137,7 @@ fn is_overtaken(open: &Change, wanted: &Change) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Replicas, ResourceId, Utilization};
+    use crate::domain::{Capacity, Replicas, ResourceId, Utilization};
 
     #[test]
     fn what_an_open_proposal_is_worth_by_now() {

@@ -141,8 +141,8 @@ impl Known {
 
     /// Sees what it has: what scaling has not made of it, others have.
     pub(super) fn see(&mut self, capacity: Capacity, now: DateTime<Utc>) {
-        let has = ru(&capacity);
-        if let Some(had) = self.had.as_ref().map(ru).filter(|had| *had != has) {
+        let has = capacity.ru();
+        if let Some(had) = self.had.map(Capacity::ru).filter(|had| *had != has) {
             self.turned = Some((now, has > had));
         }
         self.had = Some(capacity);
@@ -248,16 +248,10 @@ impl Known {
     }
 }
 
-fn ru(capacity: &Capacity) -> u32 {
-    match capacity {
-        Capacity::Manual(ru) | Capacity::Autoscale(ru) => *ru,
-    }
-}
-
 /// Whether a mutation gives more.
 fn direction(mutation: &Mutation) -> Option<bool> {
     match mutation {
-        Mutation::CosmosThroughput { from, to } => Some(ru(to) > ru(from)),
+        Mutation::CosmosThroughput { from, to } => Some(to.ru() > from.ru()),
         Mutation::AppReplicas { from, to } => Some((to.least, to.most) > (from.least, from.most)),
         _ => None,
     }

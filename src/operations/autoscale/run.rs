@@ -86,14 +86,12 @@ async fn scale(
     let (mut decided, mut counts, mut findings) = (Vec::new(), BTreeMap::new(), Vec::new());
     let mut proposed: Vec<Change> = own(run).map(|note| note.what.clone()).collect();
     let (mut judged, mut settled, mut later) = (Vec::new(), Vec::new(), 0);
-    let mut waiting = BTreeMap::new();
     if proposed.is_empty() {
         let looked = look(app, only).await?;
         settled = looked.settled;
         findings.extend(looked.findings);
         later = looked.later;
         judged = looked.judged;
-        waiting.extend(looked.waiting);
         if !dry_run {
             move_first(app, journal, run, &mut settled, &mut judged, &mut findings).await?;
         }
@@ -103,7 +101,9 @@ async fn scale(
             if room.is_left(one) {
                 settle_with_open(app, journal, run, one, dry_run).await?;
                 room.take(one);
-            } else if let Some(kind) = waiting.get(&one.resource.as_str().to_ascii_lowercase())
+            } else if let Some(kind) = looked
+                .waiting
+                .get(&one.resource.as_str().to_ascii_lowercase())
                 && !dry_run
             {
                 withdraw(app, journal, run, one, *kind).await?;

@@ -3,12 +3,18 @@
 mod replicas;
 mod throughput;
 
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Capacity, Finding, Replicas};
 
 pub use replicas::app;
 pub use throughput::container;
+
+/// Metrics are on their way for some minutes; what is older than this says nothing of now.
+const STALE: Duration = Duration::minutes(10);
+/// Of the minutes that must have been calm, so many may be missing.
+const GAPS: usize = 2;
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,15 +5,11 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Because, Decision, Scale};
+use super::{Because, Decision, GAPS, STALE, Scale};
 use crate::domain::Replicas;
 use crate::estate::ReplicaRules;
 use crate::operations::autoscale::facts::{AppFacts, AppMinute};
 
-/// What is older than this says nothing of now.
-const STALE: Duration = Duration::minutes(10);
-/// Of the minutes that must have been calm, so many may be missing.
-const GAPS: usize = 2;
 /// Clocks of two processes are so far apart at most.
 const AHEAD: Duration = Duration::minutes(5);
 

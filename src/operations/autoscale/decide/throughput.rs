@@ -8,9 +8,9 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
-use super::{Because, Decision, Throughput};
+use super::{Because, Decision, STALE, Throughput};
 use crate::azure::cosmos;
 use crate::domain::{Capacity, Finding};
 use crate::estate::ThroughputRules;
@@ -18,8 +18,6 @@ use crate::operations::autoscale::facts::{ContainerFacts, Minute, Supply};
 use foresee::TREND;
 use spread::Spread;
 
-/// Metrics are on their way for some minutes; what is older than this says nothing of now.
-const STALE: Duration = Duration::minutes(10);
 /// Refusals and partitions are judged over so many of the newest minutes.
 const RECENT: usize = 5;
 /// From so many percent of refusals on, latency decides whether they matter.

@@ -173,7 +173,7 @@ impl Recommendation {
     pub fn grows(&self) -> bool {
         match &self.advice {
             Advice::Resize { now, to } => match (now, to) {
-                (Size::Throughput(now), Size::Throughput(to)) => units(*to) > units(*now),
+                (Size::Throughput(now), Size::Throughput(to)) => to.ru() > now.ru(),
                 (Size::Replicas(now), Size::Replicas(to)) => {
                     to.most > now.most || to.least > now.least
                 }
@@ -256,13 +256,6 @@ impl Recommendation {
             other_mode: None,
             per_replica: None,
         }
-    }
-}
-
-/// How many RU/s.
-fn units(capacity: Capacity) -> u32 {
-    match capacity {
-        Capacity::Manual(ru) | Capacity::Autoscale(ru) => ru,
     }
 }
 

@@ -2,12 +2,10 @@
 
 use chrono::{DateTime, Duration, Timelike as _, Utc};
 
-use super::super::{Because, Decision, Throughput};
+use super::super::{Because, Decision, GAPS, Throughput};
 use super::{Judge, Steps};
 use crate::operations::autoscale::facts::Minute;
 
-/// Of the minutes that must have been calm, so many may be missing.
-const GAPS: usize = 2;
 /// Nothing is taken away unless the newest minute is as new as this: later ones may not be calm.
 const FRESH: Duration = Duration::minutes(6);
 /// A change is made some time after its tick; the tick an hour later is an hour later all the same.

@@ -1,3 +1,5 @@
+use chrono::Duration;
+
 use super::*;
 use crate::azure::cosmos::Throughput as Has;
 use crate::domain::ResourceId;
